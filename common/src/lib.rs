@@ -1,0 +1,24 @@
+//! The core of Sluice: everything that can be said about a packet from its bytes alone.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`wire`] | where each header begins and what its fields say; one file a protocol |
+//! | [`checksum`] | the Internet checksum: a fast path, a naive oracle, incremental updates |
+//! | [`flow`] | what makes two packets belong to one flow |
+//! | [`classify`] | steering: which rule matches a packet, at a cost the rules do not change |
+//! | [`abi`] | the layout of what the XDP program and user space share |
+//! | [`offload`] | trains: coalescing (GRO) and segmentation (GSO) |
+//! | [`reason`] | why: one name for each verdict, release and drop |
+//!
+//! No I/O, no clock, no thread and no packet memory: bytes are borrowed, buffers are handles that
+//! the caller owns, time is an argument.
+#![no_std]
+#![deny(unsafe_code)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod reason;
+pub mod wire;

@@ -1,0 +1,193 @@
+//! Why: one name for each verdict of the classifier, each release of a train and each drop.
+//!
+//! A reason is at once a verdict, the label of a counter and the name of the test that produces it,
+//! so that what a user reads in `sluice stats` can be found in the source with one search.
+
+/// Declares an enum of reasons with its labels and the array of all of them.
+macro_rules! reasons {
+    ($(#[$meta:meta])* $name:ident { $($(#[doc = $doc:literal])+ $variant:ident = $label:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum $name { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl $name {
+            /// Every reason, in the order of its counter index.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The label: how counters and tests name this reason.
+            #[must_use]
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$variant => $label,)+ }
+            }
+
+            /// What the reason means, in a sentence.
+            #[must_use]
+            pub const fn describe(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+).trim_ascii(),)+ }
+            }
+
+            /// The index of this reason's counter.
+            #[must_use]
+            pub const fn index(self) -> usize { self as usize }
+        }
+    };
+}
+
+reasons! {
+    /// What the XDP program did with a packet, and why. Counted per CPU in the kernel.
+    VerdictReason {
+        /// A rule says steer, and a worker was there to take it.
+        Steered = "steered",
+        /// A rule says pass.
+        PassRule = "pass_rule",
+        /// A rule says drop.
+        DropRule = "drop_rule",
+        /// No rule matches.
+        NoRule = "no_rule",
+        /// Not an IP packet (ARP included).
+        NotIp = "not_ip",
+        /// An IP protocol without ports: ICMP, neighbour discovery, ESP, ….
+        NotTcpUdp = "not_tcp_udp",
+        /// A fragment: whoever reassembles must see all of them.
+        Fragment = "fragment",
+        /// The headers cannot be followed: cut short, wrong version or length, too deep.
+        Malformed = "malformed",
+        /// A rule says steer, but no socket serves the queue.
+        NoSocket = "no_socket",
+        /// A rule says steer, but the queue's worker gave no sign of life within the fail-open time.
+        NoHeartbeat = "no_heartbeat",
+    }
+}
+
+reasons! {
+    /// Why a train was released, or a packet went on unmerged.
+    FlushReason {
+        /// G25: the burst ended.
+        EndOfBurst = "end_of_burst",
+        /// G25: the train's deadline passed.
+        Timeout = "timeout",
+        /// G24: the flow table was full, and this train was the oldest.
+        Capacity = "capacity",
+        /// G18: one more packet would not fit the largest super-packet.
+        MaxSize = "max_size",
+        /// The port takes no more buffers in one super-packet.
+        MaxSegments = "max_segments",
+        /// G22: a packet shorter than the segment size closed the train.
+        ShortSegment = "short_segment",
+        /// G17: a packet larger than the segment size does not join.
+        LargerSegment = "larger_segment",
+        /// G21: a packet with PSH closed the train.
+        Push = "push",
+        /// G21: a packet with FIN closed the train.
+        Fin = "fin",
+        /// G21: a packet with SYN goes alone.
+        Syn = "syn",
+        /// G21: a packet with RST goes alone.
+        Rst = "rst",
+        /// G21: a packet with URG goes alone.
+        Urg = "urg",
+        /// G15: a packet with CWR starts a train of its own.
+        Cwr = "cwr",
+        /// G10: the sequence number is not the expected one: loss, reordering or repetition.
+        Sequence = "sequence",
+        /// G11: another acknowledgement number.
+        Acknowledgement = "acknowledgement",
+        /// G12: another header length.
+        HeaderLength = "header_length",
+        /// G12: another window.
+        Window = "window",
+        /// G12: other flags.
+        Flags = "flags",
+        /// G13: other TCP options, or other timestamps.
+        Options = "options",
+        /// G14: another TTL or hop limit.
+        Ttl = "ttl",
+        /// G14: another TOS or traffic class (DSCP or ECN).
+        Tos = "tos",
+        /// G14: another DF flag.
+        DontFragment = "dont_fragment",
+        /// G16: the IPv4 identification is neither the next one nor the same.
+        IpId = "ip_id",
+        /// G1: other MAC addresses or VLAN tags.
+        LinkHeader = "link_header",
+        /// G5, G9: another IPv6 flow label or other extension headers.
+        ExtensionHeaders = "extension_headers",
+        /// G8: no payload: a pure acknowledgement.
+        NoPayload = "no_payload",
+        /// G7: the checksum is wrong; the packet goes on as it came.
+        BadChecksum = "bad_checksum",
+        /// G2: IPv4 options.
+        Ipv4Options = "ipv4_options",
+        /// G2: the IPv4 header checksum is wrong.
+        BadIpChecksum = "bad_ip_checksum",
+        /// G3, G5: a fragment.
+        Fragment = "fragment",
+        /// G4, G6: lengths that disagree with the bytes present.
+        BadLength = "bad_length",
+        /// Not TCP over IP, or headers that cannot be followed.
+        NotMergeable = "not_mergeable",
+        /// Coalescing is switched off.
+        Disabled = "disabled",
+        /// The worker stops: what is held goes.
+        Shutdown = "shutdown",
+    }
+}
+
+reasons! {
+    /// Why a packet or a train was dropped in user space. Never silently.
+    DropReason {
+        /// The backlog towards a port is full.
+        BacklogFull = "backlog_full",
+        /// The TUN device refused the packet.
+        TunRefused = "tun_refused",
+        /// The TUN device is gone or down.
+        TunGone = "tun_gone",
+        /// S15: a vnet header that disagrees with its packet: lengths beyond the packet, `gso_size` 0.
+        BadVnetHeader = "bad_vnet_header",
+        /// S15: a `gso_type` or protocol that cannot be segmented.
+        UnknownGsoType = "unknown_gso_type",
+        /// S5: a super-packet with SYN or RST.
+        SynRstSuper = "syn_rst_super",
+        /// S16: more segments than the transmit ring has slots: it would never fit.
+        TooManySegments = "too_many_segments",
+        /// Larger than the port's MTU, and not to be segmented.
+        TooLarge = "too_large",
+        /// Not an IP packet.
+        NotIp = "not_ip",
+        /// The kernel's own path took neither: the next hop is unknown and the kernel refused.
+        NoRoute = "no_route",
+        /// The worker stops with this in its backlog.
+        Shutdown = "shutdown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assert_distinct(labels: impl Iterator<Item = &'static str>) {
+        let labels: std::vec::Vec<_> = labels.collect();
+        let mut unique = labels.clone();
+        unique.sort_unstable();
+        unique.dedup();
+        assert_eq!(unique.len(), labels.len(), "two reasons share a label: {labels:?}");
+    }
+
+    #[test]
+    fn labels_are_distinct_and_indices_follow_all() {
+        assert_distinct(VerdictReason::ALL.iter().map(|reason| reason.label()));
+        assert_distinct(FlushReason::ALL.iter().map(|reason| reason.label()));
+        assert_distinct(DropReason::ALL.iter().map(|reason| reason.label()));
+        for (index, reason) in FlushReason::ALL.iter().enumerate() {
+            assert_eq!(reason.index(), index);
+        }
+    }
+
+    #[test]
+    fn a_description_is_the_documentation() {
+        assert_eq!(FlushReason::EndOfBurst.describe(), "G25: the burst ended.");
+    }
+}

@@ -1,0 +1,155 @@
+//! IPv4 (RFC 791).
+//!
+//! ```text
+//!  0               1               2               3
+//! ┌───────┬───────┬───────────────┬───────────────────────────────┐
+//! │ver 4  │ IHL   │ TOS           │ total length                  │  0
+//! ├───────┴───────┴───────────────┼──┬──┬──┬──────────────────────┤
+//! │ identification                │R │DF│MF│ fragment offset      │  4
+//! ├───────────────┬───────────────┼──┴──┴──┴──────────────────────┤
+//! │ TTL           │ protocol      │ header checksum               │  8
+//! ├───────────────┴───────────────┴───────────────────────────────┤
+//! │ source address                                                │ 12
+//! ├───────────────────────────────────────────────────────────────┤
+//! │ destination address                                           │ 16
+//! └───────────────────────────────────────────────────────────────┘
+//! ```
+
+use super::Protocol;
+
+/// Bytes of a header without options.
+pub const HEADER_LEN: usize = 20;
+/// Fragmentation flag: reserved, must be 0.
+pub const RESERVED: u16 = 0x8000;
+/// Fragmentation flag: do not fragment.
+pub const DF: u16 = 0x4000;
+/// Fragmentation flag: more fragments follow.
+pub const MF: u16 = 0x2000;
+/// Mask of the fragment offset, in units of eight bytes.
+pub const OFFSET: u16 = 0x1fff;
+
+/// A view of bytes that begin with an IPv4 header.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<T>(T);
+
+impl<T: AsRef<[u8]>> Packet<T> {
+    /// A view of `bytes`, if they hold at least the fixed header. Version, lengths and checksum are
+    /// the caller's to judge.
+    #[inline(always)]
+    pub fn new(bytes: T) -> Option<Self> {
+        (bytes.as_ref().len() >= HEADER_LEN).then_some(Self(bytes))
+    }
+
+    #[inline(always)]
+    fn be16(&self, at: usize) -> u16 {
+        let bytes = self.0.as_ref();
+        u16::from_be_bytes([bytes[at], bytes[at + 1]])
+    }
+
+    /// Length of the header in bytes, options included: four times the IHL field, so 0..=60.
+    #[inline(always)]
+    pub fn header_len(&self) -> usize {
+        usize::from(self.0.as_ref()[0] & 0x0f) * 4
+    }
+
+    /// Type of service: DSCP in the upper six bits, ECN in the lower two.
+    #[inline(always)]
+    pub fn tos(&self) -> u8 {
+        self.0.as_ref()[1]
+    }
+
+    /// Length of the whole packet in bytes, header included.
+    #[inline(always)]
+    pub fn total_len(&self) -> u16 {
+        self.be16(2)
+    }
+
+    /// Identification.
+    #[inline(always)]
+    pub fn id(&self) -> u16 {
+        self.be16(4)
+    }
+
+    /// Flags ([`RESERVED`], [`DF`], [`MF`]) and fragment [`OFFSET`], as one word.
+    #[inline(always)]
+    pub fn fragment_word(&self) -> u16 {
+        self.be16(6)
+    }
+
+    /// Time to live.
+    #[inline(always)]
+    pub fn ttl(&self) -> u8 {
+        self.0.as_ref()[8]
+    }
+
+    /// Protocol of the payload.
+    #[inline(always)]
+    pub fn protocol(&self) -> Protocol {
+        Protocol(self.0.as_ref()[9])
+    }
+
+    /// The header checksum as it stands.
+    #[inline(always)]
+    pub fn checksum(&self) -> u16 {
+        self.be16(10)
+    }
+}
+
+impl<T: AsMut<[u8]>> Packet<T> {
+    #[inline(always)]
+    fn put16(&mut self, at: usize, value: u16) {
+        self.0.as_mut()[at..at + 2].copy_from_slice(&value.to_be_bytes());
+    }
+
+    /// Sets the total length. The checksum is not touched.
+    #[inline(always)]
+    pub fn set_total_len(&mut self, len: u16) {
+        self.put16(2, len);
+    }
+
+    /// Sets the identification. The checksum is not touched.
+    #[inline(always)]
+    pub fn set_id(&mut self, id: u16) {
+        self.put16(4, id);
+    }
+
+    /// Sets the header checksum.
+    #[inline(always)]
+    pub fn set_checksum(&mut self, checksum: u16) {
+        self.put16(10, checksum);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: [u8; 20] = [
+        0x46, 0xb8, 0x01, 0x02, 0x03, 0x04, 0x60, 0x05, 64, 6, 0xaa, 0xbb, 10, 0, 0, 1, 10, 0, 0, 2,
+    ];
+
+    #[test]
+    fn getters_read_the_fields_of_rfc_791() {
+        let packet = Packet::new(&HEADER[..]).unwrap();
+        assert_eq!(packet.header_len(), 24);
+        assert_eq!(packet.tos(), 0xb8);
+        assert_eq!(packet.total_len(), 0x0102);
+        assert_eq!(packet.id(), 0x0304);
+        assert_eq!(packet.fragment_word(), DF | MF | 5);
+        assert_eq!(packet.ttl(), 64);
+        assert_eq!(packet.protocol(), Protocol::TCP);
+        assert_eq!(packet.checksum(), 0xaabb);
+        assert!(Packet::new(&HEADER[..19]).is_none());
+    }
+
+    #[test]
+    fn setters_write_what_getters_read() {
+        let mut bytes = HEADER;
+        let mut packet = Packet::new(&mut bytes[..]).unwrap();
+        packet.set_total_len(1500);
+        packet.set_id(9);
+        packet.set_checksum(0x1234);
+        assert_eq!((packet.total_len(), packet.id(), packet.checksum()), (1500, 9, 0x1234));
+        assert_eq!(bytes[8..10], HEADER[8..10]);
+    }
+}
