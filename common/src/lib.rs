@@ -20,5 +20,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod classify;
+pub mod offload;
 pub mod reason;
 pub mod wire;

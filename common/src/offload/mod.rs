@@ -1,0 +1,5 @@
+//! Trains: coalescing (GRO) and segmentation (GSO).
+
+mod profile;
+
+pub use profile::{Profile, RxChecksum};

@@ -1,0 +1,26 @@
+//! Which set of coalescing rules applies.
+
+/// A set of coalescing rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// As Linux 6.18: G15 classic, G16 as from 6.18.
+    #[default]
+    Linux,
+    /// As Linux 6.12: G15 classic, G16 as up to 6.17.
+    Linux612,
+    /// As `Linux`, with CWR a flag like others (G15).
+    AccEcn,
+}
+
+/// What is thought of the transport checksum of a received packet (G7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RxChecksum {
+    /// Verify it.
+    #[default]
+    Verify,
+    /// Take it for right: the NIC has verified it.
+    Trust,
+    /// Verify it, and take one that holds only the pseudo-header sum for right: the packet never left
+    /// the machine, and its sender left the rest to a NIC that was not there.
+    Partial,
+}

@@ -1,0 +1,8 @@
+//! The configuration file.
+
+mod model;
+
+pub use model::{
+    Config, Control, Cores, Flush, Host, Idle, Mode, Offload, Port, PortRange, Proto, Queues,
+    Routes, Rule, RxChecksum, Worker, XdpMode, ZeroCopy,
+};

@@ -1,0 +1,219 @@
+//! What a configuration says, once it is known to be sound.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+/// A whole configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// What Sluice does.
+    pub mode: Mode,
+    /// The interfaces it serves; one in every mode but wire.
+    pub ports: Vec<Port>,
+    /// How the workers run.
+    pub worker: Worker,
+    /// Host mode's TUN device and routes.
+    pub host: Host,
+    /// Steering rules, first match first.
+    pub rules: Vec<Rule>,
+    /// Coalescing, segmentation, checksums.
+    pub offload: Offload,
+    /// How a running process is talked to.
+    pub control: Control,
+}
+
+/// What Sluice does with the packets that are steered to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// NIC ⇄ TUN: borrowed flows.
+    Host,
+    /// NIC ⇄ NIC: a bump in the wire.
+    Wire,
+    /// Send every packet back.
+    Reflect,
+    /// Count and drop.
+    Sink,
+}
+
+/// An interface and how it is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Name of the interface.
+    pub iface: String,
+    /// Which receive queues are served.
+    pub queues: Queues,
+    /// How the XDP program is attached.
+    pub xdp: XdpMode,
+    /// Whether the sockets are bound in zero-copy mode.
+    pub zero_copy: ZeroCopy,
+    /// Frames in the UMEM of each queue, a power of two.
+    pub frames: u32,
+    /// Slots in each of the four rings, a power of two.
+    pub ring: u32,
+    /// Whether the sockets prefer busy polling.
+    pub busy_poll: bool,
+    /// Packets the driver may handle in one busy poll (`SO_BUSY_POLL_BUDGET`).
+    pub busy_poll_budget: u16,
+}
+
+/// Which receive queues of an interface are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Queues {
+    /// Every queue the interface has.
+    All,
+    /// These.
+    List(Vec<u32>),
+}
+
+/// How the XDP program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XdpMode {
+    /// In the driver where it can, else in the generic hook.
+    Auto,
+    /// In the driver or not at all.
+    Native,
+    /// In the generic hook, after the kernel has built an skb.
+    Generic,
+}
+
+/// Whether the sockets share their frames with the NIC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ZeroCopy {
+    /// Where the driver can.
+    Auto,
+    /// Refuse to start where it cannot.
+    Always,
+    /// Copy.
+    Never,
+}
+
+/// How the workers run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worker {
+    /// Which CPU each worker is pinned to.
+    pub cores: Cores,
+    /// What a worker does when there is nothing to do.
+    pub idle: Idle,
+    /// How old a worker's sign of life may be before its packets pass to the kernel.
+    pub fail_open: Duration,
+}
+
+/// Which CPUs the workers are pinned to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cores {
+    /// One after the other, from those the process may use.
+    Auto,
+    /// Worker *i* on the *i*-th of these.
+    List(Vec<usize>),
+}
+
+/// What a worker does when there is nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idle {
+    /// Look again at once.
+    Spin,
+    /// Look again for a while, then sleep in `poll`.
+    Adaptive,
+    /// Sleep in `poll` at once.
+    Interrupt,
+}
+
+/// Host mode's TUN device and routes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Name of the TUN device.
+    pub tun: String,
+    /// Whether policy routes bring the replies of steered flows to Sluice.
+    pub routes: Routes,
+    /// Routing table that holds the default route to the TUN.
+    pub table: u32,
+    /// Priority of the first policy rule; the others follow it.
+    pub priority: u32,
+}
+
+/// Whether policy routes are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Routes {
+    /// One or more for each steering rule.
+    Mirror,
+    /// None: the administrator writes them.
+    None,
+}
+
+/// A transport protocol a rule can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proto {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// A range of ports, both ends included, `first <= last`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange {
+    /// Lowest port.
+    pub first: u16,
+    /// Highest port.
+    pub last: u16,
+}
+
+/// A steering rule. What is `None` matches everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Source prefix.
+    pub src: Option<IpNet>,
+    /// Destination prefix.
+    pub dst: Option<IpNet>,
+    /// Protocol; `None` is TCP and UDP.
+    pub proto: Option<Proto>,
+    /// Source ports.
+    pub src_port: Option<PortRange>,
+    /// Destination ports.
+    pub dst_port: Option<PortRange>,
+    /// VLAN ID of the outermost tag; `Some(0)` is untagged.
+    pub vlan: Option<u16>,
+    /// What happens to a packet that matches.
+    pub action: sluice_common::classify::Action,
+}
+
+/// Coalescing, segmentation, checksums.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offload {
+    /// Coalesce what is received.
+    pub gro: bool,
+    /// Take super-packets from the TUN and segment them; else the kernel segments.
+    pub tso: bool,
+    /// Which coalescing rules.
+    pub profile: sluice_common::offload::Profile,
+    /// How long a train may be held.
+    pub flush: Flush,
+    /// Largest super-packet, IP header included, in bytes.
+    pub max_size: u32,
+    /// What is thought of a received checksum.
+    pub rx_checksum: RxChecksum,
+}
+
+/// How long a train may be held (G25).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flush {
+    /// What the spacing of the flow's packets makes likely, up to a ceiling.
+    Adaptive,
+    /// To the end of the burst.
+    EndOfBurst,
+    /// No longer than this.
+    After(Duration),
+}
+
+pub use sluice_common::offload::RxChecksum;
+
+/// How a running process is talked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// The unix socket `sluice stats` asks.
+    pub socket: PathBuf,
+    /// The folder of the journal of what was changed on the machine.
+    pub state_dir: PathBuf,
+}

@@ -1,0 +1,9 @@
+//! Ports: where packets come from and go to.
+//!
+//! A port moves packets and says what it can take; it decides nothing.
+
+mod host;
+mod next_hop;
+
+pub use host::{HostPort, Received, Sent};
+pub use next_hop::{LinkHeader, NextHops};
