@@ -1,0 +1,50 @@
+//! Two hosts on one wire, for tests and for `cargo xtask`.
+//!
+//! A [`Lab`] is two network namespaces, `peer` and `dut` (device under test), joined by a veth pair
+//! that is set up to look like a wire between two NICs: packets no larger than the MTU, with whole
+//! checksums. It has a name no other lab has, goes when it is dropped (a panic drops it too), and what a
+//! killed process left is swept when the next lab is made.
+//!
+//! ```no_run
+//! use sluice_lab::{DUT_V4, Lab};
+//!
+//! let lab = Lab::new()?; // needs root; the error says so
+//! // In-process: a closure on a thread of its own, inside the namespace.
+//! let listener = lab.dut.run(|| std::net::TcpListener::bind((DUT_V4, 5000)))?;
+//! // Another program inside the namespace; killed when the value is dropped.
+//! let server = lab.dut.spawn(lab.dut.command("iperf3").args(["--server", "--one-off"]))?;
+//! // `ip` inside the namespace.
+//! lab.peer.ip("link set peer0 mtu 1400")?;
+//! # drop((listener, server));
+//! # anyhow::Ok(())
+//! ```
+//!
+//! Sockets, netlink sockets and file descriptors belong to the namespace they were made in and may be
+//! used anywhere afterwards, so make them inside [`Namespace::run`] and keep them outside. A Tokio
+//! runtime must be built *and* driven inside one `run`, and threads started there stay in the
+//! namespace. `/proc/sys/net` is the namespace's inside `run`; `/sys/class/net` and `/proc/net` are
+//! not (use `/proc/thread-self/net`), while programs started with [`Namespace::command`] see all
+//! three right.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `namespace` | one network namespace: run a closure or a program in it |
+//! | `wire` | two of them and the veth pair |
+//! | `owner` | names that say who made a namespace, and the sweep of what the dead left |
+//! | `process` | a program that is killed when its value goes |
+//! | `capture` | what an interface really sent and received |
+//! | `wait` | waiting for a condition with a bound |
+
+mod capture;
+mod namespace;
+mod owner;
+mod process;
+mod wait;
+mod wire;
+
+pub use capture::{Capture, Captured, Direction};
+pub use namespace::Namespace;
+pub use owner::sweep;
+pub use process::Process;
+pub use wait::wait_until;
+pub use wire::{Checksums, DUT, DUT_V4, DUT_V6, Lab, PEER, PEER_V4, PEER_V6, Wiring};
