@@ -5,6 +5,8 @@
 //! |---|---|
 //! | [`config`] | the configuration file: what may be said, and what is wrong with it |
 //! | [`port`] | where packets come from and go to, and what each place can take |
+//! | [`tun`] | the local kernel's end of host mode: a multi-queue TUN device |
 
 pub mod config;
 pub mod port;
+pub mod tun;
