@@ -1,5 +1,33 @@
 //! Trains: coalescing (GRO) and segmentation (GSO).
+//!
+//! | item | what it is |
+//! |---|---|
+//! | [`Coalescer`] | merges consecutive packets of a flow into trains |
+//! | [`Train`] | packets in their own buffers, and the header of the super-packet they make |
+//! | [`Segmenter`] | cuts a super-packet from a TUN device into wire packets |
+//! | [`VnetHeader`], [`GsoType`] | how a super-packet is described to a TUN device, and by one |
+//! | [`GroConfig`], [`Profile`], [`RxChecksum`], [`Hold`] | which rules apply |
 
+#[cfg(feature = "alloc")]
+mod config;
+#[cfg(feature = "alloc")]
+mod derive;
+#[cfg(feature = "alloc")]
+mod gro;
+mod gso;
+mod packet;
 mod profile;
+mod template;
+#[cfg(feature = "alloc")]
+mod train;
+mod vnet;
 
+#[cfg(feature = "alloc")]
+pub use config::{GroConfig, Hold};
+#[cfg(feature = "alloc")]
+pub use gro::{Coalescer, Sink};
+pub use gso::Segmenter;
 pub use profile::{Profile, RxChecksum};
+#[cfg(feature = "alloc")]
+pub use train::{Checksum, ChecksumMode, Train};
+pub use vnet::{GsoType, VnetHeader};

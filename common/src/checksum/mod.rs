@@ -1,0 +1,14 @@
+//! The Internet checksum (RFC 1071): the one's complement sum of 16-bit words.
+//!
+//! | item | what it is |
+//! |---|---|
+//! | [`Sum`] | a one's complement sum, folded to 16 bits; sums of pieces add up to the sum of the whole |
+//! | [`sum`], [`copy`] | the sum of bytes; the same while copying them |
+//! | [`pseudo_header`] | what a transport checksum covers besides the transport packet |
+//! | [`naive`] | the same in the plainest words: the oracle of the tests |
+
+mod pseudo;
+mod sum;
+
+pub use pseudo::pseudo_header;
+pub use sum::{Sum, copy, naive, sum};

@@ -1,0 +1,65 @@
+//! What the coalescer is told when it is made.
+
+use super::{Profile, RxChecksum};
+use crate::wire::Link;
+
+/// How long an open train may be held (G25). Times are in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// To the end of the burst.
+    EndOfBurst,
+    /// No longer than this after its first packet.
+    AtMost(u64),
+    /// As long as the recent spacing of the flow's packets makes another one likely, and no longer than
+    /// `ceiling` after its first packet. A flow without history, or whose packets come further apart
+    /// than `ceiling`, is not held beyond the burst.
+    Adaptive {
+        /// The longest a train is held.
+        ceiling: u64,
+    },
+}
+
+/// How to coalesce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroConfig {
+    /// Whether packets are merged at all; if not, each goes on as a train of one.
+    pub enabled: bool,
+    /// Which rules.
+    pub profile: Profile,
+    /// What is thought of a received transport checksum (G7).
+    pub rx_checksum: RxChecksum,
+    /// How long an open train may be held.
+    pub hold: Hold,
+    /// How many trains are held at most (G24), 1..=65,536.
+    pub flows: usize,
+    /// Largest super-packet in bytes, IP header included (G18); what is above 65,535 counts as 65,535.
+    pub max_size: u32,
+    /// Most packets in one train: a port takes so many buffers, less those it needs for headers.
+    pub max_segments: usize,
+    /// How many trains the sink keeps before it [recycles](super::Coalescer::recycle) their storage.
+    /// Storage for that many, and for `flows` more, is made in advance.
+    pub spare_trains: usize,
+    /// What a packet begins with.
+    pub link: Link,
+    /// Key of the flow hash, from a random source (G24): who knows it can choose collisions.
+    pub hash_keys: [u64; 4],
+}
+
+impl Default for GroConfig {
+    /// Linux' rules for Ethernet, 256 flows, released at the end of each burst. The hash keys are no
+    /// secret: set them.
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            profile: Profile::Linux,
+            rx_checksum: RxChecksum::Verify,
+            hold: Hold::EndOfBurst,
+            flows: 256,
+            max_size: 65_535,
+            max_segments: 128,
+            spare_trains: 256,
+            link: Link::Ethernet,
+            hash_keys: [0x5107_1ce0, 0x0ff1_0ad5, 0x7ea1_0001, 0xc0a1_e5ce],
+        }
+    }
+}

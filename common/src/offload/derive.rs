@@ -1,0 +1,74 @@
+//! The derived header (G27, G28): the first packet's, with the lengths, flags and checksums of the
+//! whole. `out` holds the first packet's header from byte `start` of the packet on.
+
+use super::train::{Shape, checksum_offset};
+use crate::checksum::{Sum, pseudo_header, sum};
+use crate::wire::{Addresses, Headers, Link, Protocol, ipv4, ipv6, tcp};
+
+/// G27: lengths, header checksum and flags of the whole.
+pub(super) fn lengths_and_flags(out: &mut [u8], start: usize, shape: &Shape) {
+    let (network, transport) = offsets(start, shape);
+    let ip_len = shape.ip_len as u16;
+    if let Some(mut packet) = ipv6_packet(&mut out[network..]) {
+        packet.set_payload_len(ip_len - ipv6::HEADER_LEN as u16);
+    } else if let Some(mut packet) = ipv4::Packet::new(&mut out[network..transport]) {
+        packet.set_total_len(ip_len);
+        packet.set_checksum(0);
+        let checksum = sum(&out[network..transport]).checksum();
+        out[network + 10..network + 12].copy_from_slice(&checksum.to_be_bytes());
+    }
+    if let Some(mut segment) = tcp::Segment::new(&mut out[transport..]) {
+        segment.set_flags(shape.flags);
+    }
+}
+
+/// G28: the folded pseudo-header sum, not inverted, for whoever completes it.
+pub(super) fn partial_checksum(out: &mut [u8], start: usize, shape: &Shape) {
+    let folded = pseudo_sum(out, start, shape).folded();
+    put_checksum(out, start, shape, folded);
+}
+
+/// G28: the checksum of the whole.
+pub(super) fn full_checksum<'a>(
+    out: &mut [u8],
+    start: usize,
+    shape: &Shape,
+    payloads: impl Iterator<Item = &'a [u8]>,
+) {
+    let (_, transport) = offsets(start, shape);
+    put_checksum(out, start, shape, 0);
+    let mut total = pseudo_sum(out, start, shape) + sum(&out[transport..]);
+    let mut odd = false;
+    for payload in payloads {
+        let piece = sum(payload);
+        total += if odd { piece.swapped() } else { piece };
+        odd ^= payload.len() % 2 == 1;
+    }
+    let checksum = match (total.checksum(), shape.protocol) {
+        // S9: a UDP checksum of 0 would say that there is none.
+        (0, Some(Protocol::UDP)) => 0xffff,
+        (checksum, _) => checksum,
+    };
+    put_checksum(out, start, shape, checksum);
+}
+
+fn pseudo_sum(out: &[u8], start: usize, shape: &Shape) -> Sum {
+    let (network, transport) = offsets(start, shape);
+    let len = shape.ip_len as usize - (transport - network);
+    let addresses = Headers::parse(&out[network..], Link::None)
+        .map_or(Addresses::V4 { src: [0; 4], dst: [0; 4] }, |headers| headers.addresses);
+    pseudo_header(&addresses, shape.protocol.unwrap_or(Protocol::TCP), len as u16)
+}
+
+fn put_checksum(out: &mut [u8], start: usize, shape: &Shape, checksum: u16) {
+    let at = offsets(start, shape).1 + checksum_offset(shape.protocol);
+    out[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
+}
+
+fn offsets(start: usize, shape: &Shape) -> (usize, usize) {
+    (usize::from(shape.layout.network) - start, usize::from(shape.layout.transport) - start)
+}
+
+fn ipv6_packet(bytes: &mut [u8]) -> Option<ipv6::Packet<&mut [u8]>> {
+    (bytes.first()? >> 4 == 6).then(|| ipv6::Packet::new(bytes)).flatten()
+}

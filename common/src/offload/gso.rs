@@ -1,0 +1,218 @@
+//! The segmenter (TSO, GSO): a super-packet from a TUN device becomes wire packets.
+//!
+//! [`Segmenter::new`] judges the packet and its vnet header, of which it believes nothing; only then is
+//! anything written, so that a packet goes out whole or not at all.
+
+use core::ops::Range;
+
+use super::template::Template;
+use super::{GsoType, VnetHeader};
+use crate::checksum::{Sum, copy, sum};
+use crate::reason::DropReason;
+use crate::wire::{Addresses, Bytes, Fragment, Headers, Link, Protocol, tcp, udp};
+
+/// One packet that is to leave as [`count`](Self::count) wire packets.
+#[derive(Clone, Debug)]
+pub struct Segmenter<'a> {
+    packet: &'a [u8],
+    headers: Headers,
+    work: Work,
+}
+
+/// What there is to do.
+#[derive(Clone, Debug)]
+enum Work {
+    /// S1: nothing.
+    Whole,
+    /// S1: complete the checksum at `at`, which covers all from `start` on.
+    Complete { start: usize, at: usize },
+    /// Cut the payload.
+    Split(Template),
+}
+
+impl<'a> Segmenter<'a> {
+    /// Judges `packet`, an IP packet without link header, with the vnet header that came with it.
+    /// No wire packet is to be longer than `mtu` bytes from its IP header on.
+    ///
+    /// # Errors
+    /// The reason to drop it (S15), with nothing written.
+    pub fn new(packet: &'a [u8], vnet: &VnetHeader, mtu: usize) -> Result<Self, DropReason> {
+        let headers = Headers::parse(packet, Link::None).map_err(|_| DropReason::NotIp)?;
+        let work = match GsoType(vnet.gso_type.into()) {
+            GsoType::NONE => whole(packet, &headers, vnet, mtu)?,
+            _ => split(packet, &headers, vnet, mtu)?,
+        };
+        Ok(Self { packet, headers, work })
+    }
+
+    /// The same with what a vnet header cannot say: [`GsoType::FIXED_ID`], [`GsoType::ACCECN`].
+    #[must_use]
+    pub fn keeping(mut self, gso_type: GsoType) -> Self {
+        if let Work::Split(template) = &mut self.work {
+            template.keep(gso_type);
+        }
+        self
+    }
+
+    /// How many wire packets there are, at least one.
+    #[inline]
+    #[must_use]
+    pub fn count(&self) -> usize {
+        match &self.work {
+            Work::Split(template) => template.count(),
+            _ => 1,
+        }
+    }
+
+    /// The parsed headers: addresses, ports, protocol.
+    #[inline]
+    #[must_use]
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// Where the packet comes from and goes to.
+    #[inline]
+    #[must_use]
+    pub fn addresses(&self) -> &Addresses {
+        &self.headers.addresses
+    }
+
+    /// Bytes of wire packet `i`, `i` < [`count`](Self::count).
+    #[inline]
+    #[must_use]
+    pub fn segment_len(&self, i: usize) -> usize {
+        match &self.work {
+            Work::Split(template) => template.header_len() + self.payload_range(i).len(),
+            _ => self.packet.len(),
+        }
+    }
+
+    /// Writes wire packet `i` to the beginning of `out` and returns its length. The payload is copied
+    /// once and summed in the same pass.
+    ///
+    /// # Panics
+    /// If `i` is not below [`count`](Self::count), or `out` shorter than
+    /// [`segment_len`](Self::segment_len).
+    pub fn write(&self, i: usize, out: &mut [u8]) -> usize {
+        match &self.work {
+            Work::Whole => out[..self.packet.len()].copy_from_slice(self.packet),
+            Work::Complete { start, at } => self.complete(*start, *at, out),
+            Work::Split(template) => {
+                let payload = &self.packet[self.payload_range(i)];
+                let (head, tail) = out.split_at_mut(template.header_len());
+                let total = copy(payload, &mut tail[..payload.len()]);
+                template.write(i, &self.packet[..head.len()], payload.len(), total, head);
+            }
+        }
+        self.segment_len(i)
+    }
+
+    fn payload_range(&self, i: usize) -> Range<usize> {
+        match &self.work {
+            Work::Split(template) => template.payload_range(i, self.packet.len()),
+            _ => 0..self.packet.len(),
+        }
+    }
+
+    fn complete(&self, start: usize, at: usize, out: &mut [u8]) {
+        out[..start].copy_from_slice(&self.packet[..start]);
+        let total = copy(&self.packet[start..], &mut out[start..self.packet.len()]);
+        out[at..at + 2].copy_from_slice(&completed(total, at - start).to_be_bytes());
+    }
+}
+
+/// S9: the checksum over a sum that includes the pseudo header. A UDP result of 0 is written 0xFFFF.
+fn completed(total: Sum, offset: usize) -> u16 {
+    match total.checksum() {
+        0 if offset == udp::CHECKSUM => 0xffff,
+        checksum => checksum,
+    }
+}
+
+/// S1: a packet that is not segmented.
+fn whole(
+    packet: &[u8],
+    headers: &Headers,
+    vnet: &VnetHeader,
+    mtu: usize,
+) -> Result<Work, DropReason> {
+    if packet.len() > mtu {
+        return Err(DropReason::TooLarge);
+    }
+    if !vnet.needs_csum() {
+        return Ok(Work::Whole);
+    }
+    let (start, offset) = (usize::from(vnet.csum_start), usize::from(vnet.csum_offset));
+    let expected = match headers.protocol {
+        Protocol::TCP => Some(tcp::CHECKSUM),
+        Protocol::UDP => Some(udp::CHECKSUM),
+        _ => None,
+    };
+    let at_transport = start == usize::from(headers.transport);
+    let lies = start < usize::from(headers.transport)
+        || start + offset + 2 > packet.len()
+        || at_transport && expected.is_some_and(|expected| expected != offset);
+    if lies {
+        Err(DropReason::BadVnetHeader)
+    } else {
+        Ok(Work::Complete { start, at: start + offset })
+    }
+}
+
+/// S2, S15: a packet that says it is to be segmented.
+fn split(
+    packet: &[u8],
+    headers: &Headers,
+    vnet: &VnetHeader,
+    mtu: usize,
+) -> Result<Work, DropReason> {
+    let gso_type = GsoType(vnet.gso_type.into());
+    let is_ipv6 = match gso_type.kind() {
+        GsoType::TCPV4 => false,
+        GsoType::TCPV6 => true,
+        _ => return Err(DropReason::UnknownGsoType),
+    };
+    if headers.protocol != Protocol::TCP {
+        return Err(DropReason::UnknownGsoType);
+    }
+    let header_len = tcp_header_end(packet, headers).ok_or(DropReason::BadVnetHeader)?;
+    let transport = headers.transport;
+    let lies = is_ipv6 != headers.is_ipv6()
+        || headers.fragment != Fragment::Whole
+        || super::packet::ip_len(packet, 0) != Some(packet.len())
+        || vnet.gso_size == 0
+        || usize::from(vnet.hdr_len) > packet.len()
+        || vnet.needs_csum()
+            && (vnet.csum_start, usize::from(vnet.csum_offset)) != (transport, tcp::CHECKSUM);
+    if lies {
+        return Err(DropReason::BadVnetHeader);
+    }
+    let size = usize::from(vnet.gso_size);
+    if packet.len() - header_len <= size {
+        return whole(packet, headers, vnet, mtu);
+    }
+    let flags = tcp::Flags(packet[usize::from(transport) + 13]);
+    if flags.intersects(tcp::Flags::SYN.with(tcp::Flags::RST)) {
+        return Err(DropReason::SynRstSuper);
+    }
+    if header_len + size > mtu {
+        return Err(DropReason::TooLarge);
+    }
+    Ok(Work::Split(Template::new(packet, headers, header_len, size, gso_type)))
+}
+
+/// Where the TCP header ends, if it is all there.
+fn tcp_header_end(packet: &[u8], headers: &Headers) -> Option<usize> {
+    let transport = usize::from(headers.transport);
+    let len = usize::from(packet.byte(transport + 12)? >> 4) * 4;
+    (len >= tcp::HEADER_LEN && transport + len <= packet.len()).then_some(transport + len)
+}
+
+/// The sum of a header whose length is even.
+pub(super) fn sum_without(header: &[u8], words: &[usize]) -> Sum {
+    let holes = words.iter().fold(Sum::default(), |holes, at| {
+        holes + Sum::of(!u16::from_be_bytes([header[*at], header[*at + 1]]))
+    });
+    sum(header) + holes
+}

@@ -1,0 +1,235 @@
+//! A train: consecutive packets of one flow, in their own buffers, and what their common header says.
+
+use alloc::vec::Vec;
+
+use super::{GsoType, VnetHeader, derive};
+use crate::wire::{Headers, Link, Protocol, tcp, udp};
+
+/// What is known of a train's transport checksums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Checksum {
+    /// Nothing, or that one is wrong: whoever gets the packet has to verify it.
+    #[default]
+    Unknown,
+    /// Verified, or trusted.
+    Valid,
+    /// The field holds the pseudo-header sum only, and is to be completed before the packet is on a wire.
+    Partial,
+}
+
+/// What a derived header's transport checksum is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChecksumMode {
+    /// The folded pseudo-header sum: whoever segments the train completes it.
+    Partial,
+    /// The checksum of the whole.
+    Full,
+}
+
+/// Where the headers of a packet begin and end, in bytes from its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Layout {
+    /// The IP header.
+    pub(super) network: u16,
+    /// The transport header.
+    pub(super) transport: u16,
+    /// The payload; what stands before it is the header.
+    pub(super) payload: u16,
+}
+
+/// What a train is, but for its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) layout: Layout,
+    /// `None`: not an IP packet.
+    pub(super) protocol: Option<Protocol>,
+    /// Bytes of the whole from the IP header on.
+    pub(super) ip_len: u32,
+    /// Payload bytes of each packet but the last.
+    pub(super) gso_size: u16,
+    pub(super) gso_segs: u16,
+    pub(super) gso_type: GsoType,
+    /// TCP flags of the whole (G27).
+    pub(super) flags: tcp::Flags,
+    pub(super) checksum: Checksum,
+}
+
+/// Consecutive packets of one flow, at least one, in order, in their own buffers `H`.
+///
+/// A train of one is a packet as it came; a longer one has a header derived from its first packet's.
+#[derive(Debug)]
+pub struct Train<H> {
+    packets: Vec<H>,
+    shape: Shape,
+}
+
+impl<H: AsRef<[u8]>> Train<H> {
+    pub(super) fn new(packets: Vec<H>, shape: Shape) -> Self {
+        debug_assert!(!packets.is_empty());
+        Self { packets, shape }
+    }
+
+    /// The packets, link header and padding included, as they came.
+    #[must_use]
+    pub fn packets(&self) -> &[H] {
+        &self.packets
+    }
+
+    /// The packets' buffers. The vector's storage belongs to the coalescer: give it back with
+    /// [`recycle`](super::Coalescer::recycle).
+    #[must_use]
+    pub fn into_packets(self) -> Vec<H> {
+        self.packets
+    }
+
+    /// Whether this is an IP packet at all.
+    #[must_use]
+    pub fn is_ip(&self) -> bool {
+        self.shape.protocol.is_some()
+    }
+
+    /// The headers of the first packet, parsed again; `None` if it is not IP.
+    #[must_use]
+    pub fn headers(&self) -> Option<Headers> {
+        let ip = self.first().get(self.shape.layout.network.into()..)?;
+        Headers::parse(ip, Link::None).ok().filter(|_| self.is_ip())
+    }
+
+    /// Bytes of the super-packet from the IP header on; of a packet that is not IP, all its bytes.
+    #[must_use]
+    pub fn ip_len(&self) -> usize {
+        self.shape.ip_len as usize
+    }
+
+    /// Payload bytes of each packet but the last; 0 in a train of one.
+    #[must_use]
+    pub fn gso_size(&self) -> u16 {
+        if self.is_super() { self.shape.gso_size } else { 0 }
+    }
+
+    /// How many wire packets it makes.
+    #[must_use]
+    pub fn gso_segs(&self) -> u16 {
+        self.shape.gso_segs
+    }
+
+    /// How it is segmented; [`GsoType::NONE`] in a train of one.
+    #[must_use]
+    pub fn gso_type(&self) -> GsoType {
+        if self.is_super() { self.shape.gso_type } else { GsoType::NONE }
+    }
+
+    /// What is known of the transport checksums.
+    #[must_use]
+    pub fn checksum(&self) -> Checksum {
+        self.shape.checksum
+    }
+
+    /// Whether this is more than one wire packet.
+    #[must_use]
+    pub fn is_super(&self) -> bool {
+        self.shape.gso_segs > 1
+    }
+
+    /// Whether each buffer holds one wire packet, so that [`packets`](Self::packets) is what
+    /// segmentation at the train's own size would make (G30). Not so where a packet was a super-packet
+    /// when it came (G20).
+    #[must_use]
+    pub fn is_segmented(&self) -> bool {
+        self.packets.len() == usize::from(self.shape.gso_segs)
+    }
+
+    /// Bytes [`write_header`](Self::write_header) writes for `link`: 0 for a packet that is passed on
+    /// as one piece.
+    #[must_use]
+    pub fn header_len(&self, link: Link) -> usize {
+        usize::from(self.shape.layout.payload) - self.header_start(link)
+    }
+
+    /// Writes the header of the super-packet to the beginning of `out` and returns its length:
+    /// link header included with [`Link::Ethernet`], from the IP header on with [`Link::None`].
+    /// [`payloads`](Self::payloads) follow it.
+    ///
+    /// A train of one keeps its header bit for bit (G29); but with [`ChecksumMode::Full`] a
+    /// [`Checksum::Partial`] is completed.
+    ///
+    /// # Panics
+    /// If `out` is shorter than [`header_len`](Self::header_len).
+    pub fn write_header(&self, out: &mut [u8], link: Link, mode: ChecksumMode) -> usize {
+        let start = self.header_start(link);
+        let header = &self.first()[start..usize::from(self.shape.layout.payload)];
+        let out = &mut out[..header.len()];
+        out.copy_from_slice(header);
+        if self.is_super() {
+            derive::lengths_and_flags(out, start, &self.shape);
+        }
+        match mode {
+            ChecksumMode::Full if self.is_super() || self.checksum() == Checksum::Partial => {
+                derive::full_checksum(out, start, &self.shape, self.payloads());
+            }
+            ChecksumMode::Partial if self.is_super() => {
+                derive::partial_checksum(out, start, &self.shape);
+            }
+            _ => {}
+        }
+        header.len()
+    }
+
+    /// What follows the header: the payload of each packet, Ethernet padding trimmed.
+    pub fn payloads(&self) -> impl Iterator<Item = &[u8]> {
+        self.packets.iter().map(|packet| {
+            let bytes = packet.as_ref();
+            let start = usize::from(self.shape.layout.payload);
+            bytes.get(start..self.payload_end(bytes)).unwrap_or_default()
+        })
+    }
+
+    /// The vnet header for this train: with [`ChecksumMode::Partial`] and [`Link::None`] it, the header
+    /// and the payloads are what a TUN device takes.
+    #[must_use]
+    pub fn vnet_header(&self) -> VnetHeader {
+        let mut vnet = VnetHeader::default();
+        if self.is_super() {
+            vnet.gso_type = self.gso_type().0 as u8;
+            vnet.gso_size = self.shape.gso_size;
+            vnet.hdr_len = self.header_len(Link::None) as u16;
+        }
+        if self.is_super() || self.checksum() == Checksum::Partial {
+            vnet.flags = VnetHeader::NEEDS_CSUM;
+            vnet.csum_start = self.shape.layout.transport - self.shape.layout.network;
+            vnet.csum_offset = checksum_offset(self.shape.protocol) as u16;
+        } else if self.checksum() == Checksum::Valid {
+            vnet.flags = VnetHeader::DATA_VALID;
+        }
+        vnet
+    }
+
+    fn first(&self) -> &[u8] {
+        self.packets.first().map(AsRef::as_ref).unwrap_or_default()
+    }
+
+    fn header_start(&self, link: Link) -> usize {
+        match link {
+            Link::Ethernet => 0,
+            Link::None => usize::from(self.shape.layout.network),
+        }
+    }
+
+    /// Where a packet of this train ends, its padding aside.
+    fn payload_end(&self, packet: &[u8]) -> usize {
+        let network = usize::from(self.shape.layout.network);
+        let ip_len = match self.packets.len() {
+            1 => self.ip_len(),
+            _ => super::packet::ip_len(packet, network).unwrap_or(0),
+        };
+        network + ip_len
+    }
+}
+
+/// Where the checksum stands in a transport header.
+pub(super) fn checksum_offset(protocol: Option<Protocol>) -> usize {
+    match protocol {
+        Some(Protocol::UDP) => udp::CHECKSUM,
+        _ => tcp::CHECKSUM,
+    }
+}
