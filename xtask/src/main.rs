@@ -1,2 +1,53 @@
-//! Tasks.
-fn main() {}
+//! `cargo xtask`: sets up, runs, tests and measures Sluice.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `setup` | installs what building and running need |
+//! | `lab` | two hosts on one wire, to try things in |
+//! | `test` | every test there is |
+//! | `ci` | everything that has to be right before a change lands |
+//! | `step` | a command, said before it is run |
+//! | `workspace` | where things are |
+
+mod ci;
+mod lab;
+mod setup;
+mod step;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Sets up, runs, tests and measures Sluice.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", version)]
+struct Xtask {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    Setup(setup::Setup),
+    Test(test::Test),
+    Lab(lab::Lab),
+    Ci(ci::Ci),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Xtask::parse().task {
+        Task::Setup(task) => task.run(),
+        Task::Test(task) => task.run(),
+        Task::Lab(task) => task.run(),
+        Task::Ci(task) => task.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
