@@ -3,10 +3,14 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`cli`] | the command line: run, check, features, stats |
 //! | [`config`] | the configuration file: what may be said, and what is wrong with it |
+//! | [`control`] | the two processes: what is changed on the machine, watched and put back |
 //! | [`port`] | where packets come from and go to, and what each place can take |
 //! | [`tun`] | the local kernel's end of host mode: a multi-queue TUN device |
 
+pub mod cli;
 pub mod config;
+pub mod control;
 pub mod port;
 pub mod tun;
