@@ -32,9 +32,6 @@
 //! | `wire` | two of them and the veth pair |
 //! | `owner` | names that say who made a namespace, and the sweep of what the dead left |
 //! | `process` | a program that is killed when its value goes |
-//! | `threads` | the threads of a process and the time each has run |
-//! | `sluice` | the program itself, running in a namespace |
-//! | `stream` | a connection that never rests, and how well it fared |
 //! | `capture` | what an interface really sent and received |
 //! | `wait` | waiting for a condition with a bound |
 
@@ -42,9 +39,6 @@ mod capture;
 mod namespace;
 mod owner;
 mod process;
-mod sluice;
-mod stream;
-mod threads;
 mod wait;
 mod wire;
 
@@ -52,8 +46,5 @@ pub use capture::{Capture, Captured, Direction};
 pub use namespace::Namespace;
 pub use owner::sweep;
 pub use process::Process;
-pub use sluice::{Sluice, Stats};
-pub use stream::{Sender, Stream};
-pub use threads::{Thread, threads};
 pub use wait::wait_until;
 pub use wire::{Checksums, DUT, DUT_V4, DUT_V6, Lab, PEER, PEER_V4, PEER_V6, Wiring};

@@ -13,7 +13,6 @@ use crate::wait_until;
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    keep: bool,
 }
 
 impl Process {
@@ -23,7 +22,7 @@ impl Process {
     /// Where it cannot be started.
     pub fn spawn(command: &mut Command) -> Result<Self> {
         let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
-        Ok(Self { child, keep: false })
+        Ok(Self { child })
     }
 
     /// Its pid.
@@ -70,11 +69,6 @@ impl Process {
         self.wait(limit)
     }
 
-    /// Leaves it running when the value goes.
-    pub fn keep(&mut self) {
-        self.keep = true;
-    }
-
     /// Its child processes.
     #[must_use]
     pub fn children(&self) -> Vec<Pid> {
@@ -87,9 +81,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if !self.keep {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

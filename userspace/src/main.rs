@@ -1,5 +1,0 @@
-//! The `sluice` program: see [`sluice::cli`].
-
-fn main() -> std::process::ExitCode {
-    sluice::cli::main()
-}

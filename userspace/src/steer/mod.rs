@@ -1,0 +1,26 @@
+//! Steering: the XDP program, its rules and its attachment.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `object` | the program, embedded, and the number of its layout |
+//! | `program` | [`Steering`]: the loaded program and its maps |
+//! | `tables` | rules into maps, one half at a time |
+//! | `attach` | native, else generic; who is there already |
+//! | `counters` | what was decided, and why |
+//! | `sockets` | AF_XDP sockets into the XSKMAP |
+//! | `error` | what can go wrong, and what to do about it |
+
+mod attach;
+mod counters;
+mod error;
+mod object;
+mod program;
+mod sockets;
+mod tables;
+
+pub use attach::{AttachMode, Attached, Foreign};
+pub use counters::{RuleCount, SteerCounters};
+pub use error::SteerError;
+pub use object::OBJECT;
+pub use program::Steering;
+pub use sockets::{insert_socket, remove_socket};

@@ -1,0 +1,202 @@
+//! The loaded program and its maps.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use aya::maps::{Array, Map, MapData, MapError};
+use aya::programs::{ProgramError, TestRun, TestRunOptions, Xdp};
+use aya::{Ebpf, EbpfLoader};
+use sluice_common::abi::{self, Generation};
+use sluice_common::classify::{Compiled, Rule};
+
+use super::attach::{Attached, Attachment};
+use super::counters::{CounterMaps, SteerCounters};
+use super::tables::RuleMaps;
+use super::{OBJECT, SteerError, object};
+use crate::config::XdpMode;
+
+/// The XDP program in the kernel: its rules, its counters and its attachment. What it holds goes with it,
+/// however this process ends: program, maps and attachment live as long as somebody has them open.
+pub struct Steering {
+    // Before the program: the attachment goes first.
+    attachment: Option<Attachment>,
+    ebpf: Ebpf,
+    rules: RuleMaps,
+    counters: CounterMaps,
+    xsk_map: OwnedFd,
+    heartbeat_map: OwnedFd,
+    heartbeat: Array<MapData, u64>,
+    /// The half of the rule tables that packets read, and how many rules are in it.
+    current: (Generation, usize),
+}
+
+impl fmt::Debug for Steering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { attachment, current, .. } = self;
+        f.debug_struct("Steering")
+            .field("attachment", attachment)
+            .field("current", current)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Steering {
+    /// Loads the embedded program. It passes everything until it has rules, and sees nothing until it
+    /// is attached.
+    ///
+    /// # Errors
+    /// [`SteerError::Abi`] where the program has another layout than this binary; else what the kernel
+    /// said, the verifier included.
+    pub fn load() -> Result<Self, SteerError> {
+        Self::load_object(OBJECT)
+    }
+
+    /// Loads a program other than the embedded one.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_object(object: &[u8]) -> Result<Self, SteerError> {
+        object::check_abi(object)?;
+        let mut ebpf = EbpfLoader::new()
+            .load(object)
+            .map_err(|source| SteerError::Load { source: Box::new(source) })?;
+        xdp(&mut ebpf)
+            .and_then(Xdp::load)
+            .map_err(|source| SteerError::Load { source: Box::new(source.into()) })?;
+        Ok(Self {
+            attachment: None,
+            rules: RuleMaps {
+                settings: take(&mut ebpf, abi::SETTINGS)?,
+                prefixes: take(&mut ebpf, abi::PREFIXES)?,
+                ports: take(&mut ebpf, abi::PORTS)?,
+                vlans: take(&mut ebpf, abi::VLANS)?,
+            },
+            counters: CounterMaps {
+                rules: take(&mut ebpf, abi::RULE_COUNTERS)?,
+                reasons: take(&mut ebpf, abi::REASON_COUNTERS)?,
+            },
+            xsk_map: descriptor(&ebpf, abi::XSKS)?,
+            heartbeat_map: descriptor(&ebpf, abi::HEARTBEAT)?,
+            heartbeat: take(&mut ebpf, abi::HEARTBEAT)?,
+            current: (Generation::Even, 0),
+            ebpf,
+        })
+    }
+
+    /// Replaces all rules, atomically: each packet sees the old ones or these. `fail_open` is how old a
+    /// worker's sign of life may be before packets pass to the kernel that a rule steers to it.
+    ///
+    /// # Errors
+    /// Where it fails the old rules stay in force.
+    pub fn set_rules(&mut self, rules: &[Rule], fail_open: Duration) -> Result<(), SteerError> {
+        let compiled = Compiled::new(rules)?;
+        let generation = self.current.0.other();
+        self.counters.clear(generation, rules.len())?;
+        self.rules.write(generation, &compiled)?;
+        self.rules.publish(generation, &compiled, fail_open)?;
+        self.current = (generation, rules.len());
+        Ok(())
+    }
+
+    /// Attaches the program to `iface`, as a link that goes when this value or this process does. What
+    /// was attached before by this value is detached.
+    ///
+    /// Attaching makes many drivers reset the device: wait for its carrier. Sockets must be bound and
+    /// their fill rings filled before.
+    ///
+    /// # Errors
+    /// [`SteerError::Foreign`] where another XDP program is there already; [`SteerError::Attach`] with the
+    /// kernel's reason.
+    pub fn attach(&mut self, iface: &str, mode: XdpMode) -> Result<Attached, SteerError> {
+        self.detach();
+        let program = xdp(&mut self.ebpf)
+            .map_err(|source| SteerError::Load { source: Box::new(source.into()) })?;
+        let (attachment, attached) = Attachment::new(program, iface, mode)?;
+        self.attachment = Some(attachment);
+        Ok(attached)
+    }
+
+    /// Detaches the program, if it is attached. Packets go to the kernel as if it had never been there.
+    pub fn detach(&mut self) {
+        self.attachment = None;
+    }
+
+    /// Detaches the program and attaches it again where it was. Some drivers start to fill a zero-copy
+    /// socket's queue only when a program is attached after the socket was bound.
+    ///
+    /// # Errors
+    /// As [`Self::attach`]; [`SteerError::NeverAttached`] where it is not attached. The program is detached
+    /// then.
+    pub fn reattach(&mut self) -> Result<Attached, SteerError> {
+        let Some(attachment) = self.attachment.take() else {
+            return Err(SteerError::NeverAttached);
+        };
+        let (iface, mode) = attachment.into_target();
+        self.attach(&iface, mode)
+    }
+
+    /// The XSKMAP, for [`insert_socket`](super::insert_socket).
+    #[must_use]
+    pub fn xsk_map_fd(&self) -> BorrowedFd<'_> {
+        self.xsk_map.as_fd()
+    }
+
+    /// The map of signs of life, to be mapped and written by the workers: one `u64` for each queue,
+    /// `CLOCK_MONOTONIC` in nanoseconds.
+    #[must_use]
+    pub fn heartbeat_fd(&self) -> BorrowedFd<'_> {
+        self.heartbeat_map.as_fd()
+    }
+
+    /// When the worker of `queue` last gave a sign of life: `CLOCK_MONOTONIC` in nanoseconds, 0 for
+    /// never.
+    #[must_use]
+    pub fn heartbeat(&self, queue: u32) -> u64 {
+        self.heartbeat.get(&queue, 0).unwrap_or(0)
+    }
+
+    /// What was decided so far.
+    ///
+    /// # Errors
+    /// Where the kernel does not let the counters be read.
+    pub fn counters(&self) -> Result<SteerCounters, SteerError> {
+        let (generation, rule_count) = self.current;
+        self.counters.read(generation, rule_count)
+    }
+
+    /// Runs the program on one packet as if it had come from queue 0 of the loopback device
+    /// (`BPF_PROG_TEST_RUN`), and returns the XDP action. Nothing is redirected; the packet counts.
+    ///
+    /// # Errors
+    /// The kernel refuses packets shorter than an Ethernet header or longer than a page.
+    pub fn test_run(&self, packet: &[u8]) -> Result<u32, SteerError> {
+        let options = TestRunOptions { data_in: Some(packet), ..TestRunOptions::new() };
+        self.ebpf
+            .program(abi::PROGRAM)
+            .ok_or(ProgramError::NotLoaded)
+            .and_then(<&Xdp>::try_from)
+            .and_then(|program| program.test_run(options))
+            .map(|result| result.return_value)
+            .map_err(|source| SteerError::TestRun { len: packet.len(), source: Box::new(source) })
+    }
+}
+
+fn xdp(ebpf: &mut Ebpf) -> Result<&mut Xdp, ProgramError> {
+    ebpf.program_mut(abi::PROGRAM).ok_or(ProgramError::NotLoaded)?.try_into()
+}
+
+fn take<M>(ebpf: &mut Ebpf, map: &'static str) -> Result<M, SteerError>
+where
+    M: TryFrom<Map, Error = MapError>,
+{
+    let taken = ebpf.take_map(map).ok_or(SteerError::NoMap { map })?;
+    M::try_from(taken).map_err(|source| SteerError::Map { map, source })
+}
+
+fn descriptor(ebpf: &Ebpf, map: &'static str) -> Result<OwnedFd, SteerError> {
+    match ebpf.map(map) {
+        Some(Map::Array(data) | Map::XskMap(data)) => Ok(data.fd().as_fd().try_clone_to_owned()?),
+        _ => Err(SteerError::NoMap { map }),
+    }
+}
