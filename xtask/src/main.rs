@@ -3,6 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | `setup` | installs what building and running need |
+//! | `run` | real traffic through Sluice, and what became of it |
 //! | `lab` | two hosts on one wire, to try things in |
 //! | `test` | every test there is |
 //! | `ci` | everything that has to be right before a change lands |
@@ -11,6 +12,7 @@
 
 mod ci;
 mod lab;
+mod run;
 mod setup;
 mod step;
 mod test;
@@ -31,6 +33,7 @@ struct Xtask {
 #[derive(Subcommand)]
 enum Task {
     Setup(setup::Setup),
+    Run(run::Run),
     Test(test::Test),
     Lab(lab::Lab),
     Ci(ci::Ci),
@@ -39,6 +42,7 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Xtask::parse().task {
         Task::Setup(task) => task.run(),
+        Task::Run(task) => task.run(),
         Task::Test(task) => task.run(),
         Task::Lab(task) => task.run(),
         Task::Ci(task) => task.run(),

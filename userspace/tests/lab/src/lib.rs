@@ -32,6 +32,10 @@
 //! | `wire` | two of them and the veth pair |
 //! | `owner` | names that say who made a namespace, and the sweep of what the dead left |
 //! | `process` | a program that is killed when its value goes |
+//! | `threads` | the threads of a process and the time each has run |
+//! | `sluice` | the program itself, running in a namespace |
+//! | `stats` | what it counts |
+//! | `stream` | a connection that never rests, and how well it fared |
 //! | `capture` | what an interface really sent and received |
 //! | `wait` | waiting for a condition with a bound |
 
@@ -39,6 +43,10 @@ mod capture;
 mod namespace;
 mod owner;
 mod process;
+mod sluice;
+mod stats;
+mod stream;
+mod threads;
 mod wait;
 mod wire;
 
@@ -46,5 +54,9 @@ pub use capture::{Capture, Captured, Direction};
 pub use namespace::Namespace;
 pub use owner::sweep;
 pub use process::Process;
+pub use sluice::Sluice;
+pub use stats::{Carried, Stats};
+pub use stream::{Sender, Stream};
+pub use threads::{Thread, threads};
 pub use wait::wait_until;
 pub use wire::{Checksums, DUT, DUT_V4, DUT_V6, Lab, PEER, PEER_V4, PEER_V6, Wiring};

@@ -13,6 +13,7 @@ use crate::wait_until;
 #[derive(Debug)]
 pub struct Process {
     child: Child,
+    keep: bool,
 }
 
 impl Process {
@@ -22,7 +23,7 @@ impl Process {
     /// Where it cannot be started.
     pub fn spawn(command: &mut Command) -> Result<Self> {
         let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
-        Ok(Self { child })
+        Ok(Self { child, keep: false })
     }
 
     /// Its pid.
@@ -69,6 +70,11 @@ impl Process {
         self.wait(limit)
     }
 
+    /// Leaves it running when the value goes.
+    pub fn keep(&mut self) {
+        self.keep = true;
+    }
+
     /// Its child processes.
     #[must_use]
     pub fn children(&self) -> Vec<Pid> {
@@ -81,7 +87,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if !self.keep {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
-use sluice_lab::{Capture, DUT, DUT_V4, DUT_V6, Direction, Lab, PEER, wait_until};
+use sluice_lab::{Capture, DUT, DUT_V4, DUT_V6, Direction, Lab, PEER, Sender, Stream, wait_until};
 
 #[test]
 fn the_peer_reaches_the_dut_over_both_families() -> Result<()> {
@@ -89,4 +89,31 @@ fn a_lasting_lab_stays_until_it_is_removed() -> Result<()> {
     assert!(Lab::existing(&name).is_err());
     assert!(!Lab::remove(&name));
     Ok(())
+}
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_stream_carries_its_pattern_both_ways() -> Result<()> {
+    let lab = Lab::new()?;
+    for (port, from) in [(5000, Sender::Peer), (5001, Sender::Dut)] {
+        let stream = Stream::start(&lab, (DUT_V6, port).into(), from)?;
+        stream.await_bytes(5 << 20, LIMIT)?;
+        assert!(stream.finish()? >= 5 << 20);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_stream_notices_that_the_wire_is_cut() -> Result<()> {
+    let lab = Lab::new()?;
+    let stream = Stream::start(&lab, (DUT_V4, 5000).into(), Sender::Peer)?;
+    stream.await_bytes(1 << 20, LIMIT)?;
+    lab.dut.ip(&format!("link set {DUT} down"))?;
+    let gap = Duration::from_millis(300);
+    wait_until("the gap grows", LIMIT, || (stream.longest_gap() > gap).then_some(()))?;
+    lab.dut.ip(&format!("link set {DUT} up"))?;
+    stream.await_bytes(1 << 20, LIMIT)?;
+    assert!(stream.longest_gap() > gap, "the gap is remembered");
+    stream.finish().map(drop)
 }

@@ -1,0 +1,149 @@
+//! The program itself, running in a namespace.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use crate::namespace::checked;
+use crate::{Namespace, Process, Stats, wait_until};
+
+/// A running `sluice run`; killed, data plane and all, when the value goes.
+#[derive(Debug)]
+pub struct Sluice {
+    program: PathBuf,
+    process: Process,
+    folder: TempDir,
+}
+
+/// Longest time from start to the first packet taken, and from SIGTERM to the end (which promises a second);
+/// generous, because the machine may be building something else.
+const LIMIT: Duration = Duration::from_secs(20);
+
+impl Sluice {
+    /// Starts `program run` in `host` with the configuration `config`, but a control socket and a journal of
+    /// its own, and waits until it says that it carries traffic.
+    ///
+    /// # Errors
+    /// Where it ends instead; the error holds what it logged.
+    pub fn start(host: &Namespace, program: &Path, config: &str) -> Result<Self> {
+        Self::launch(Some(host), program, config)
+    }
+
+    /// As [`Self::start`], in the namespace this process is in.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_here(program: &Path, config: &str) -> Result<Self> {
+        Self::launch(None, program, config)
+    }
+
+    fn launch(host: Option<&Namespace>, program: &Path, config: &str) -> Result<Self> {
+        let mut sluice = Self::spawned(host, program, config)?;
+        sluice.await_running().map_err(|error| sluice.explain(error))?;
+        Ok(sluice)
+    }
+
+    fn spawned(host: Option<&Namespace>, program: &Path, config: &str) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("sluice-lab-").tempdir()?;
+        fs::write(folder.path().join("sluice.toml"), settled(config, folder.path())?)?;
+        let process = spawn(host, program, folder.path())?;
+        Ok(Self { program: program.to_owned(), process, folder })
+    }
+
+    /// Starts it again in the same place, as after a crash: same configuration, same journal.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn restart(&mut self, host: &Namespace) -> Result<()> {
+        self.process = spawn(Some(host), &self.program, self.folder.path())?;
+        self.await_running().map_err(|error| self.explain(error))
+    }
+
+    fn await_running(&mut self) -> Result<()> {
+        wait_until("sluice carries traffic", LIMIT, || {
+            let ended = self.process.ended().ok().flatten();
+            let running = || self.stats().ok().filter(Stats::running).map(drop).map(Ok);
+            ended.map(|status| Err(anyhow!("sluice ended with {status}"))).or_else(running)
+        })?
+    }
+
+    fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+        error.context(format!("sluice says:\n{}", self.log()))
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Its folder: `sluice.toml`, `log`, the control socket and the journal.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The supervisor.
+    #[must_use]
+    pub fn supervisor(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// The data plane, the supervisor's child.
+    ///
+    /// # Errors
+    /// Where there is none just now.
+    pub fn data_plane(&self) -> Result<Pid> {
+        self.process.children().first().copied().context("there is no data plane just now")
+    }
+
+    /// What `sluice stats --json` answers.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    pub fn stats(&self) -> Result<Stats> {
+        let socket = self.folder.path().join("control");
+        let mut ask = Command::new(&self.program);
+        let answer = checked(ask.args(["stats", "--json", "--socket"]).arg(socket))?;
+        Ok(Stats(serde_json::from_str(&answer)?))
+    }
+
+    /// Stops it with SIGTERM and waits for its end, which must be a success.
+    ///
+    /// # Errors
+    /// Where it does not end, or ends with a failure.
+    pub fn stop(&mut self) -> Result<()> {
+        let status: ExitStatus = self.process.stop(LIMIT).map_err(|error| self.explain(error))?;
+        let ended =
+            if status.success() { Ok(()) } else { Err(anyhow!("sluice ended with {status}")) };
+        ended.map_err(|error| self.explain(error))
+    }
+
+    /// Leaves it running, its folder included, when the value goes.
+    pub fn keep(&mut self) {
+        self.process.keep();
+        self.folder.disable_cleanup(true);
+    }
+}
+
+/// `config` with a control socket and a journal in `folder`, whatever it says of them.
+fn settled(config: &str, folder: &Path) -> Result<String> {
+    let mut config: toml::Table = config.parse()?;
+    let path = |name| toml::Value::from(folder.join(name).display().to_string());
+    let control = [("socket".to_owned(), path("control")), ("state_dir".to_owned(), path("state"))];
+    config.insert("control".to_owned(), toml::Table::from_iter(control).into());
+    Ok(config.to_string())
+}
+
+fn spawn(host: Option<&Namespace>, program: &Path, folder: &Path) -> Result<Process> {
+    ensure!(program.exists(), "{} is not built", program.display());
+    let log = File::options().create(true).append(true).open(folder.join("log"))?;
+    let mut command = host.map_or_else(|| Command::new(program), |host| host.command(program));
+    command.args(["run", "--config"]).arg(folder.join("sluice.toml"));
+    Process::spawn(command.stdout(log.try_clone()?).stderr(log))
+}
