@@ -3,12 +3,22 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`cli`] | the command line: run, check, features, stats |
 //! | [`config`] | the configuration file: what may be said, and what is wrong with it |
+//! | [`control`] | the two processes: what is changed on the machine, watched and put back |
 //! | [`port`] | where packets come from and go to, and what each place can take |
 //! | [`steer`] | the XDP program: loaded, fed with rules, attached |
 //! | [`tun`] | the local kernel's end of host mode: a multi-queue TUN device |
+//! | [`xsk`] | AF_XDP: packet memory as values, sockets, the workers' sign of life |
+//! | [`sim`] | ports made of memory, for tests without root |
+//! | [`observe`] | what is counted, and how it is told |
 
+pub mod cli;
 pub mod config;
+pub mod control;
+pub mod observe;
 pub mod port;
+pub mod sim;
 pub mod steer;
 pub mod tun;
+pub mod xsk;

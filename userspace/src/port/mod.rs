@@ -2,8 +2,10 @@
 //!
 //! A port moves packets and says what it can take; it decides nothing.
 
+mod frame;
 mod host;
 mod next_hop;
 
+pub use frame::{FramePort, Liveness, Rings, Statistics};
 pub use host::{HostPort, Received, Sent};
 pub use next_hop::{LinkHeader, NextHops};

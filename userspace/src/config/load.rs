@@ -1,0 +1,90 @@
+//! From the file to a [`Config`].
+
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use super::table::{Source, Table};
+use super::{Config, ConfigError, Mode, Port, port, rule, sections};
+
+impl Config {
+    /// Reads and checks the configuration in `file`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Read`] when there is no reading it, [`ConfigError::Invalid`] with everything that
+    /// is wrong with what it says.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
+        Self::parse(&text, file)
+    }
+
+    /// Checks the configuration `text`; `file` is how messages call it.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] with everything that is wrong.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
+        let source = Source::new(text);
+        let config = read(text, &source);
+        let problems = source.into_problems();
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(ConfigError::Invalid { file: file.to_owned(), problems }),
+        }
+    }
+}
+
+/// The whole file; `None` where it is no TOML at all.
+fn read(text: &str, source: &Source<'_>) -> Option<Config> {
+    match DeTable::parse(text) {
+        Ok(document) => {
+            let root = Table::new(source, String::new(), 0..0, Some(document.get_ref()));
+            Some(read_root(root))
+        }
+        Err(error) => {
+            let span = error.span().unwrap_or(0..0);
+            source.note(span, String::new(), false, format!("not TOML: {}", error.message()));
+            None
+        }
+    }
+}
+
+fn read_root(root: Table<'_>) -> Config {
+    let modes = [
+        ("host", Mode::Host),
+        ("wire", Mode::Wire),
+        ("reflect", Mode::Reflect),
+        ("sink", Mode::Sink),
+    ];
+    let mode = root.choice("mode", Mode::Host, &modes);
+    let ports = port::read_all(&root);
+    check_port_count(&root, mode, &ports);
+    let config = Config {
+        mode,
+        worker: sections::worker(root.table("worker")),
+        host: sections::host(root.table("host"), &ports),
+        rules: rule::read_all(&root),
+        offload: sections::offload(root.table("offload")),
+        control: sections::control(root.table("control")),
+        ports,
+    };
+    root.finish();
+    config
+}
+
+/// One port in every mode but wire, which has two.
+fn check_port_count(root: &Table<'_>, mode: Mode, ports: &[Port]) {
+    let (word, wanted) = match mode {
+        Mode::Host => ("host", 1),
+        Mode::Wire => ("wire", 2),
+        Mode::Reflect => ("reflect", 1),
+        Mode::Sink => ("sink", 1),
+    };
+    if ports.len() != wanted {
+        let message = format!(
+            "{} of them; mode {word:?} serves exactly {wanted}, each a [[port]] with its iface",
+            ports.len()
+        );
+        root.problem_without_value("port", message);
+    }
+}

@@ -1,0 +1,108 @@
+//! `[[rule]]`: which packets, and what becomes of them.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use sluice_common::classify::Action;
+
+use super::table::Table;
+use super::{MAX_RULES, PortRange, Proto, Rule};
+
+/// Highest VLAN ID of IEEE 802.1Q; 4095 is reserved, 0 is no VLAN.
+const HIGHEST_VLAN: u64 = 4094;
+
+/// Every `[[rule]]` of the file, in order.
+pub(super) fn read_all(root: &Table<'_>) -> Vec<Rule> {
+    let tables = root.tables("rule");
+    if tables.len() > MAX_RULES {
+        let message = format!("{} of them; at most {MAX_RULES}", tables.len());
+        root.problem_without_value("rule", message);
+    }
+    tables.into_iter().map(read).collect()
+}
+
+fn read(table: Table<'_>) -> Rule {
+    let rule = Rule {
+        src: prefix(&table, "src"),
+        dst: prefix(&table, "dst"),
+        proto: protocol(&table),
+        src_port: ports(&table, "src_port"),
+        dst_port: ports(&table, "dst_port"),
+        vlan: vlan(&table),
+        action: action(&table),
+    };
+    check_families(&table, &rule);
+    table.finish();
+    rule
+}
+
+/// No packet has a source of one family and a destination of the other.
+fn check_families(table: &Table<'_>, rule: &Rule) {
+    let (Some(src), Some(dst)) = (rule.src, rule.dst) else { return };
+    if src.addr().is_ipv4() != dst.addr().is_ipv4() {
+        let family = |net: IpNet| if net.addr().is_ipv4() { "IPv4" } else { "IPv6" };
+        let message = format!(
+            "{} while src = {src} is {}: no packet has both; write two rules",
+            family(dst),
+            family(src)
+        );
+        table.problem("dst", message);
+    }
+}
+
+fn prefix(table: &Table<'_>, key: &'static str) -> Option<IpNet> {
+    const WANTED: &str = "an IPv4 or IPv6 prefix such as \"10.0.0.0/8\" or \"2001:db8::/32\"";
+    let written = table.text(key, WANTED)?;
+    let parsed = written
+        .parse::<IpNet>()
+        .or_else(|error| written.parse::<IpAddr>().map(IpNet::from).map_err(|_| error));
+    let Ok(net) = parsed else {
+        table.problem(key, format!("not {WANTED}, its length 0 to 32 or 0 to 128"));
+        return None;
+    };
+    if net != net.trunc() {
+        let message =
+            format!("has bits set beyond its length; {} or {} is meant", net.trunc(), net.addr());
+        table.problem(key, message);
+    }
+    Some(net)
+}
+
+fn protocol(table: &Table<'_>) -> Option<Proto> {
+    let words = [("tcp", Some(Proto::Tcp)), ("udp", Some(Proto::Udp))];
+    table.choice("proto", None, &words)
+}
+
+fn vlan(table: &Table<'_>) -> Option<u16> {
+    let entry = table.get("vlan")?;
+    table.integer_in("vlan", &entry, &(0..=HIGHEST_VLAN)).map(|id| id as u16)
+}
+
+fn action(table: &Table<'_>) -> Action {
+    let words = [("steer", Action::Steer), ("pass", Action::Pass), ("drop", Action::Drop)];
+    if !table.has("action") {
+        table.problem("action", "missing; \"steer\", \"pass\" or \"drop\" is wanted");
+    }
+    table.choice("action", Action::Pass, &words)
+}
+
+fn ports(table: &Table<'_>, key: &'static str) -> Option<PortRange> {
+    const WANTED: &str = "a port or a range of ports such as 443 or \"5000-6000\", 0 to 65535,";
+    let entry = table.get(key)?;
+    if entry.value.is_integer() {
+        let port = table.integer_in(key, &entry, &(0..=u16::MAX.into()))? as u16;
+        return Some(PortRange { first: port, last: port });
+    }
+    let Some(written) = entry.value.as_str() else {
+        table.wrong_type(key, &entry, WANTED);
+        return None;
+    };
+    let (first, last) = written.split_once('-').unwrap_or((written, written));
+    match (first.trim().parse(), last.trim().parse()) {
+        (Ok(first), Ok(last)) if first <= last => Some(PortRange { first, last }),
+        _ => {
+            table.problem(key, format!("not {WANTED} the first no higher than the last"));
+            None
+        }
+    }
+}

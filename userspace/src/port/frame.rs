@@ -1,0 +1,91 @@
+//! The side of the wire: single packets in frames, through four rings.
+
+use crate::xsk::{Frame, Packet, Pool};
+
+/// Whether the device behind a port is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Liveness {
+    /// It is, up or down.
+    Alive,
+    /// It is gone, and will not come back to this port.
+    Gone,
+}
+
+/// Frames in the four rings of a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rings {
+    /// Given to receive into, and not yet used.
+    pub fill: u32,
+    /// Received, and not yet taken.
+    pub receive: u32,
+    /// Given to send, and not yet sent.
+    pub transmit: u32,
+    /// Sent, and not yet taken back.
+    pub completion: u32,
+}
+
+impl Rings {
+    /// Frames on their way in.
+    #[must_use]
+    pub const fn inbound(&self) -> u32 {
+        self.fill + self.receive
+    }
+
+    /// Frames on their way out.
+    #[must_use]
+    pub const fn outbound(&self) -> u32 {
+        self.transmit + self.completion
+    }
+}
+
+/// What the kernel counts for a socket (`XDP_STATISTICS`, `struct xdp_statistics`), in packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Dropped for another reason than the next ones.
+    pub rx_dropped: u64,
+    /// Dropped because a frame was given that is none.
+    pub rx_invalid: u64,
+    /// Dropped because the receive ring was full.
+    pub rx_ring_full: u64,
+    /// Times the kernel found the fill ring empty.
+    pub rx_fill_empty: u64,
+    /// Not sent because a frame was given that is none.
+    pub tx_invalid: u64,
+    /// Times the kernel found the transmit ring empty.
+    pub tx_ring_empty: u64,
+}
+
+/// One queue of a network interface: an AF_XDP socket, or memory in tests.
+///
+/// It moves frames and decides nothing. No method blocks, allocates or fails: what cannot be done now
+/// is done less, and the caller sees how much.
+pub trait FramePort<'u> {
+    /// Takes received packets, oldest first, stamps them `now` and puts them on `burst` until its
+    /// capacity is used or the ring is empty. Returns how many.
+    fn receive(&mut self, burst: &mut Vec<Frame<'u, Packet>>, now: u64) -> usize;
+
+    /// Free slots of the transmit ring.
+    fn transmit_room(&mut self) -> usize;
+
+    /// All slots of the transmit ring.
+    fn transmit_slots(&self) -> usize;
+
+    /// Gives packets to the kernel to send, in order, as many as there is room for; they leave
+    /// `packets` from the front. Returns how many.
+    fn transmit(&mut self, packets: &mut Vec<Frame<'u, Packet>>) -> usize;
+
+    /// Gives the kernel up to `most` free frames to receive into. Returns how many.
+    fn fill(&mut self, pool: &mut Pool<'u>, most: usize) -> usize;
+
+    /// Takes back the frames of packets that were sent. Returns how many.
+    fn complete(&mut self, pool: &mut Pool<'u>) -> usize;
+
+    /// Tells the kernel to look at the rings, where it asks to be told.
+    fn doorbell(&mut self) -> Liveness;
+
+    /// Where the frames are that user space does not own.
+    fn rings(&mut self) -> Rings;
+
+    /// What the kernel has counted since the port was opened. A system call.
+    fn statistics(&mut self) -> Statistics;
+}

@@ -1,0 +1,66 @@
+//! The side of the local kernel, without a kernel.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use super::record::Record;
+use crate::port::{HostPort, Received, Sent};
+
+/// A [`HostPort`] that takes and gives what the test says.
+///
+/// Packets are as on a TUN queue: a vnet header, then an IP packet.
+#[derive(Debug)]
+pub struct MemHost {
+    /// What the kernel answers to a packet given to it.
+    pub answer: Sent,
+    /// The device has vanished: nothing can be taken from it.
+    pub gone: bool,
+    /// What the kernel was given and took, oldest first.
+    pub taken: Record,
+    /// Slices of the largest packet given.
+    pub most_slices: usize,
+    waiting: VecDeque<Vec<u8>>,
+}
+
+impl Default for MemHost {
+    fn default() -> Self {
+        let (taken, waiting) = (Record::default(), VecDeque::new());
+        Self { answer: Sent::Done, gone: false, taken, most_slices: 0, waiting }
+    }
+}
+
+impl MemHost {
+    /// The local kernel sends a packet: a vnet header, then an IP packet.
+    pub fn deliver(&mut self, packet: &[u8]) {
+        self.waiting.push_back(packet.to_vec());
+    }
+
+    /// How many packets the local kernel has sent that nobody has taken.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+}
+
+impl HostPort for MemHost {
+    const MAX_SLICES: usize = 1024;
+
+    fn send(&mut self, slices: &[IoSlice<'_>]) -> Sent {
+        assert!(slices.len() <= Self::MAX_SLICES, "{} slices", slices.len());
+        if self.answer == Sent::Done {
+            self.most_slices = self.most_slices.max(slices.len());
+            self.taken.push(slices.iter().map(|slice| &slice[..]));
+        }
+        self.answer
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> Received {
+        if self.gone {
+            return Received::Gone;
+        }
+        let Some(packet) = self.waiting.pop_front() else { return Received::Empty };
+        let len = packet.len().min(buffer.len());
+        buffer[..len].copy_from_slice(&packet[..len]);
+        Received::Packet(len)
+    }
+}

@@ -1,0 +1,216 @@
+//! The side of the wire, without a kernel.
+
+use std::collections::VecDeque;
+
+use super::record::Record;
+use crate::port::{FramePort, Liveness, Rings, Statistics};
+use crate::xsk::{Frame, Free, Packet, Pool, RingSize};
+
+/// A [`FramePort`] whose kernel side is in the hands of the test.
+///
+/// The frames the kernel has are kept as values in the four rings, so that nothing of it needs
+/// `unsafe`, and a frame that is dropped instead of moved is counted as lost like any other.
+///
+/// The fields are the faults. All rings have the same size.
+#[derive(Debug)]
+pub struct MemPort<'u> {
+    /// The kernel sends, but does not give frames back.
+    pub withhold_completions: bool,
+    /// The kernel takes nothing from the transmit ring: the interface is down, or its queue is full.
+    pub stalled: bool,
+    /// The interface has vanished.
+    pub gone: bool,
+    /// Packets sent at one doorbell; the kernel does 32 in copy mode.
+    pub sent_at_once: usize,
+    /// What went out on the wire, oldest first.
+    pub wire: Record,
+    slots: usize,
+    fill: VecDeque<Frame<'u, Free>>,
+    receive: VecDeque<Frame<'u, Packet>>,
+    transmit: VecDeque<Frame<'u, Packet>>,
+    withheld: VecDeque<Frame<'u, Free>>,
+    completion: VecDeque<Frame<'u, Free>>,
+    statistics: Statistics,
+    doorbells: u64,
+}
+
+impl<'u> MemPort<'u> {
+    /// A port with four rings of `ring` slots, all empty.
+    #[must_use]
+    pub fn new(ring: RingSize) -> Self {
+        let slots = ring.get() as usize;
+        Self {
+            withhold_completions: false,
+            stalled: false,
+            gone: false,
+            sent_at_once: usize::MAX,
+            wire: Record::default(),
+            slots,
+            fill: VecDeque::with_capacity(slots),
+            receive: VecDeque::with_capacity(slots),
+            transmit: VecDeque::with_capacity(slots),
+            withheld: VecDeque::with_capacity(slots),
+            completion: VecDeque::with_capacity(slots),
+            statistics: Statistics::default(),
+            doorbells: 0,
+        }
+    }
+
+    /// A packet arrives. `false`: it is lost, and counted as the kernel would, because no frame is in
+    /// the fill ring or no slot in the receive ring. What does not fit a frame is cut.
+    pub fn deliver(&mut self, packet: &[u8]) -> bool {
+        if self.receive.len() == self.slots {
+            self.statistics.rx_ring_full += 1;
+            return false;
+        }
+        let Some(frame) = self.fill.pop_front() else {
+            self.statistics.rx_fill_empty += 1;
+            return false;
+        };
+        let len = packet.len().min(Frame::<Free>::CAPACITY);
+        self.receive.push_back(frame.copy_from(&packet[..len]));
+        true
+    }
+
+    /// Gives back the frames that were withheld, as the completion ring has room for.
+    pub fn give_back(&mut self) {
+        let room = self.slots - self.completion.len();
+        let back = self.withheld.len().min(room);
+        self.completion.extend(self.withheld.drain(..back));
+    }
+
+    /// How often the worker rang.
+    #[must_use]
+    pub const fn doorbells(&self) -> u64 {
+        self.doorbells
+    }
+
+    /// The kernel's share of a doorbell: sends what it may.
+    fn send(&mut self) {
+        let room = self.slots - self.completion.len() - self.withheld.len();
+        let count = self.transmit.len().min(self.sent_at_once).min(room);
+        for packet in self.transmit.drain(..count) {
+            self.wire.push([packet.as_ref()]);
+            self.withheld.push_back(packet.release());
+        }
+        if !self.withhold_completions {
+            self.give_back();
+        }
+    }
+}
+
+impl<'u> FramePort<'u> for MemPort<'u> {
+    fn receive(&mut self, burst: &mut Vec<Frame<'u, Packet>>, now: u64) -> usize {
+        let count = self.receive.len().min(burst.capacity() - burst.len());
+        burst.extend(self.receive.drain(..count).map(|packet| packet.stamped(now)));
+        count
+    }
+
+    fn transmit_room(&mut self) -> usize {
+        self.slots - self.transmit.len()
+    }
+
+    fn transmit_slots(&self) -> usize {
+        self.slots
+    }
+
+    fn transmit(&mut self, packets: &mut Vec<Frame<'u, Packet>>) -> usize {
+        let count = packets.len().min(self.transmit_room());
+        self.transmit.extend(packets.drain(..count));
+        count
+    }
+
+    fn fill(&mut self, pool: &mut Pool<'u>, most: usize) -> usize {
+        let room = self.slots - self.fill.len();
+        let before = self.fill.len();
+        self.fill.extend(std::iter::from_fn(|| pool.take()).take(most.min(room)));
+        self.fill.len() - before
+    }
+
+    fn complete(&mut self, pool: &mut Pool<'u>) -> usize {
+        let count = self.completion.len();
+        pool.extend(self.completion.drain(..));
+        count
+    }
+
+    fn doorbell(&mut self) -> Liveness {
+        self.doorbells += 1;
+        if self.gone {
+            return Liveness::Gone;
+        }
+        if !self.stalled {
+            self.send();
+        }
+        Liveness::Alive
+    }
+
+    fn rings(&mut self) -> Rings {
+        Rings {
+            fill: self.fill.len() as u32,
+            receive: self.receive.len() as u32,
+            transmit: self.transmit.len() as u32,
+            completion: (self.withheld.len() + self.completion.len()) as u32,
+        }
+    }
+
+    fn statistics(&mut self) -> Statistics {
+        self.statistics
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xsk::{FrameCount, Umem};
+
+    fn sizes(frames: u32, ring: u32) -> (Umem, RingSize) {
+        (Umem::heap(FrameCount::new(frames).unwrap()), RingSize::new(ring).unwrap())
+    }
+
+    #[test]
+    fn without_a_frame_to_receive_into_a_packet_is_lost_and_counted() {
+        let (umem, ring) = sizes(4, 2);
+        let (mut pool, mut port) = (umem.pool(), MemPort::new(ring));
+        assert!(!port.deliver(b"early"));
+        assert_eq!(port.fill(&mut pool, 9), 2, "no more than the ring has slots");
+        assert!(port.deliver(b"one") && port.deliver(b"two") && !port.deliver(b"three"));
+        let counted = port.statistics();
+        assert_eq!((counted.rx_fill_empty, counted.rx_ring_full), (1, 1));
+    }
+
+    #[test]
+    fn packets_keep_their_order_and_carry_their_time() {
+        let (umem, ring) = sizes(4, 4);
+        let (mut pool, mut port) = (umem.pool(), MemPort::new(ring));
+        port.fill(&mut pool, 4);
+        for packet in [&b"one"[..], b"two", b"three"] {
+            assert!(port.deliver(packet));
+        }
+        let mut burst = Vec::with_capacity(2);
+        assert_eq!(port.receive(&mut burst, 7), 2, "no more than the burst has room for");
+        assert_eq!(burst[0].as_ref(), b"one");
+        assert_eq!((burst[1].as_ref(), burst[1].received()), (&b"two"[..], 7));
+        assert_eq!(port.transmit(&mut burst), 2);
+        assert_eq!(port.doorbell(), Liveness::Alive);
+        assert_eq!(port.wire.iter().collect::<Vec<_>>(), [&b"one"[..], b"two"]);
+        assert_eq!(port.complete(&mut pool), 2);
+        assert_eq!((pool.len(), umem.lost()), (2, 0));
+    }
+
+    #[test]
+    fn withheld_completions_stop_the_sending_when_the_ring_is_full() {
+        let (umem, ring) = sizes(8, 2);
+        let (mut pool, mut port) = (umem.pool(), MemPort::new(ring));
+        port.withhold_completions = true;
+        for _ in 0..2 {
+            let mut packets: Vec<_> =
+                (0..2).map(|_| pool.take().unwrap().copy_from(b"x")).collect();
+            assert_eq!(port.transmit(&mut packets), 2);
+            port.doorbell();
+        }
+        assert_eq!(port.rings(), Rings { transmit: 2, completion: 2, ..Rings::default() });
+        assert_eq!(port.complete(&mut pool), 0);
+        port.give_back();
+        assert_eq!(port.complete(&mut pool), 2);
+    }
+}

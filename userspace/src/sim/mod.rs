@@ -1,0 +1,20 @@
+//! Ports made of memory: a kernel that does what a test tells it to.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `record` | [`Record`]: packets, one after the other |
+//! | `mem_port` | [`MemPort`]: the side of the wire, four rings of any size |
+//! | `mem_host` | [`MemHost`]: the side of the local kernel |
+//! | `hops` | [`FixedHops`]: next hops that are known, or are not |
+//!
+//! They are published, not test-only: whoever builds a stage on the library tests it with these.
+
+mod hops;
+mod mem_host;
+mod mem_port;
+mod record;
+
+pub use hops::FixedHops;
+pub use mem_host::MemHost;
+pub use mem_port::MemPort;
+pub use record::Record;

@@ -1,0 +1,35 @@
+//! AF_XDP: frames, the memory they are in, and the sockets they go through.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `frame` | [`Frame`]: one chunk of packet memory, owned |
+//! | `pool` | [`Pool`]: the frames that are free |
+//! | `umem` | [`Umem`]: the memory, shared with the kernel |
+//! | `pages` | [`Pages`]: huge or ordinary, and how to get huge ones |
+//! | `size` | [`RingSize`], [`FrameCount`]: sizes the kernel takes |
+//! | `open` | [`open_queue`]: bind, fill, report |
+//! | `options` | socket options |
+//! | `port` | [`XskPort`]: the four rings |
+//! | `heartbeat` | [`Heartbeat`]: the sign of life that the XDP program sees |
+//!
+//! The kernel and user space hand frames to each other. A frame user space owns is a value; giving it
+//! away ends the value, getting it back makes a new one. Only this folder can do either.
+
+mod frame;
+mod heartbeat;
+mod open;
+mod options;
+mod pages;
+mod pool;
+mod port;
+mod size;
+mod umem;
+
+pub use frame::{Frame, Free, Packet};
+pub use heartbeat::{Beat, Heartbeat, HeartbeatError};
+pub use open::{Binding, OpenError, QueueConfig, open_queue};
+pub use pages::{HugePages, Pages};
+pub use pool::Pool;
+pub use port::XskPort;
+pub use size::{FrameCount, RingSize, SizeError};
+pub use umem::{FRAME_SIZE, HEADROOM, MAX_MTU, Umem, UmemError};

@@ -1,0 +1,253 @@
+//! Opening a queue, in the order that real drivers want.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use thiserror::Error;
+use xsk_rs::Socket;
+use xsk_rs::config::{BindFlags, LibxdpFlags, QueueSize, SocketConfig};
+
+use super::options::{prefer_busy_poll, raise_send_buffer};
+use super::pool::Pool;
+use super::port::{Queues, XskPort};
+use super::size::RingSize;
+use super::umem::Umem;
+use crate::config::ZeroCopy;
+use crate::port::FramePort;
+
+/// How long a queue may answer EBUSY. The kernel releases a closed socket's queue asynchronously
+/// (`xp_put_pool` works it off); on a busy machine that takes milliseconds, with some drivers a reset.
+const BUSY_FOR: Duration = Duration::from_secs(3);
+/// Time between two attempts: short against a restart, long against a spin.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+/// Which queue, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueConfig {
+    /// Name of the interface.
+    pub iface: String,
+    /// Receive queue.
+    pub queue: u32,
+    /// Slots of the receive and of the transmit ring. (The other two rings are the UMEM's.)
+    pub ring: RingSize,
+    /// Whether the frames are shared with the NIC.
+    pub zero_copy: ZeroCopy,
+    /// Packets the driver may handle in one busy poll; `None`: no busy polling.
+    pub busy_poll: Option<u16>,
+}
+
+/// What was got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// Whether the NIC reads and writes the frames itself.
+    pub zero_copy: bool,
+    /// Why not, when it does not.
+    pub reason: Option<String>,
+}
+
+/// Why a queue could not be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// A UMEM on the heap is known to no kernel.
+    #[error("{iface} queue {queue}: its UMEM is on the heap, which only tests use")]
+    HeapUmem {
+        /// Interface.
+        iface: String,
+        /// Queue.
+        queue: u32,
+    },
+    /// Too few frames for the rings.
+    #[error(
+        "{iface} queue {queue}: {frames} frames cannot serve rings of {ring}: set `frames` to \
+         {least} or more, or `ring` lower", least = 2 * ring
+    )]
+    TooFewFrames {
+        /// Interface.
+        iface: String,
+        /// Queue.
+        queue: u32,
+        /// Frames in the UMEM.
+        frames: u32,
+        /// Slots in each ring.
+        ring: u32,
+    },
+    /// No such interface in this network namespace.
+    #[error("no interface {iface} in this network namespace: `ip link` lists them")]
+    NoInterface {
+        /// Interface.
+        iface: String,
+    },
+    /// Another socket holds the queue.
+    #[error(
+        "{iface} queue {queue} is still in use by another AF_XDP socket after {waited:?} (EBUSY): stop \
+         the program that holds it (`ss --xdp -p` shows it) or choose other `queues`"
+    )]
+    Busy {
+        /// Interface.
+        iface: String,
+        /// Queue.
+        queue: u32,
+        /// How long it was tried.
+        waited: Duration,
+    },
+    /// The driver has no zero-copy, and nothing else would do.
+    #[error(
+        "{iface} queue {queue}: no zero-copy here ({errno}): set `zero_copy = \"auto\"` to take copy \
+         mode, or use another interface"
+    )]
+    NoZeroCopy {
+        /// Interface.
+        iface: String,
+        /// Queue.
+        queue: u32,
+        /// What the kernel said.
+        errno: Errno,
+    },
+    /// Not allowed.
+    #[error(
+        "{iface} queue {queue}: opening an AF_XDP socket takes CAP_NET_RAW and CAP_NET_ADMIN: run as root"
+    )]
+    Permission {
+        /// Interface.
+        iface: String,
+        /// Queue.
+        queue: u32,
+    },
+    /// The kernel has no such queue, or cannot serve it.
+    #[error(
+        "{iface} queue {queue}: the kernel refuses to bind ({errno}): `ethtool -l {iface}` shows how many \
+         queues there are"
+    )]
+    Bind {
+        /// Interface.
+        iface: String,
+        /// Queue.
+        queue: u32,
+        /// What the kernel said.
+        errno: Errno,
+    },
+    /// A socket option.
+    #[error("{iface} queue {queue}: cannot set {option} ({errno})")]
+    Option {
+        /// Interface.
+        iface: String,
+        /// Queue.
+        queue: u32,
+        /// The option.
+        option: &'static str,
+        /// What the kernel said.
+        errno: Errno,
+    },
+}
+
+/// Opens one queue: binds the socket, sets its options and fills its fill ring from `pool`.
+///
+/// The next step is the XSKMAP, and only then the XDP program may be attached: a zero-copy driver
+/// that finds the fill ring empty when it is attached may never look again (igb on Linux 6.18).
+///
+/// # Errors
+/// [`OpenError`] says which interface and queue, why, and what to do.
+pub fn open_queue<'u>(
+    umem: &'u Umem,
+    pool: &mut Pool<'u>,
+    config: &QueueConfig,
+) -> Result<(XskPort<'u>, Binding), OpenError> {
+    check(umem, config)?;
+    let (queues, binding) = bind(umem, config)?;
+    let mut port = XskPort::new(umem, queues, config.ring, config.busy_poll.is_some());
+    let option = |(option, errno)| OpenError::Option {
+        iface: config.iface.clone(),
+        queue: config.queue,
+        option,
+        errno,
+    };
+    raise_send_buffer(&port, config.ring).map_err(option)?;
+    if let Some(budget) = config.busy_poll {
+        prefer_busy_poll(&port, budget).map_err(option)?;
+    }
+    let reserve = umem.frames().get() as usize / 4;
+    port.fill(pool, umem.frames().get() as usize - reserve);
+    Ok((port, binding))
+}
+
+fn check(umem: &Umem, config: &QueueConfig) -> Result<(), OpenError> {
+    let QueueConfig { iface, queue, ring, .. } = config.clone();
+    if umem.kernel().is_none() {
+        return Err(OpenError::HeapUmem { iface, queue });
+    }
+    let (frames, ring) = (umem.frames().get(), ring.get());
+    if frames < 2 * ring {
+        return Err(OpenError::TooFewFrames { iface, queue, frames, ring });
+    }
+    if nix::net::if_::if_nametoindex(iface.as_str()).is_err() {
+        return Err(OpenError::NoInterface { iface });
+    }
+    Ok(())
+}
+
+/// Binds as the configuration wants it: zero-copy first, where that may be.
+fn bind(umem: &Umem, config: &QueueConfig) -> Result<(Queues, Binding), OpenError> {
+    let never = || Binding { zero_copy: false, reason: Some("zero_copy = \"never\"".into()) };
+    if config.zero_copy == ZeroCopy::Never {
+        let queues = bind_patiently(umem, config, BindFlags::XDP_COPY);
+        return Ok((queues.map_err(|errno| explain(config, errno))?, never()));
+    }
+    let refused = match bind_patiently(umem, config, BindFlags::XDP_ZEROCOPY) {
+        Ok(queues) => return Ok((queues, Binding { zero_copy: true, reason: None })),
+        Err(errno @ (Errno::EBUSY | Errno::EPERM)) => return Err(explain(config, errno)),
+        Err(errno) => errno,
+    };
+    if config.zero_copy == ZeroCopy::Always {
+        let (iface, queue) = (config.iface.clone(), config.queue);
+        return Err(OpenError::NoZeroCopy { iface, queue, errno: refused });
+    }
+    let queues = bind_patiently(umem, config, BindFlags::XDP_COPY);
+    let reason = Some(format!("the driver has no zero-copy ({refused})"));
+    Ok((queues.map_err(|errno| explain(config, errno))?, Binding { zero_copy: false, reason }))
+}
+
+/// Binds, and tries again while the queue is busy, but not for ever.
+fn bind_patiently(umem: &Umem, config: &QueueConfig, mode: BindFlags) -> Result<Queues, Errno> {
+    let give_up = Instant::now() + BUSY_FOR;
+    loop {
+        match bind_once(umem, config, mode) {
+            Err(Errno::EBUSY) if Instant::now() < give_up => thread::sleep(BUSY_PAUSE),
+            result => return result,
+        }
+    }
+}
+
+fn bind_once(umem: &Umem, config: &QueueConfig, mode: BindFlags) -> Result<Queues, Errno> {
+    let size = QueueSize::new(config.ring.get()).map_err(|_| Errno::EINVAL)?;
+    let socket = SocketConfig::builder()
+        .rx_queue_size(size)
+        .tx_queue_size(size)
+        // libxdp would load a program of its own that takes every packet.
+        .libxdp_flags(LibxdpFlags::XSK_LIBXDP_FLAGS_INHIBIT_PROG_LOAD)
+        .bind_flags(mode | BindFlags::XDP_USE_NEED_WAKEUP)
+        .build();
+    let iface = config.iface.parse().map_err(|_| Errno::ENODEV)?;
+    let umem = umem.kernel().ok_or(Errno::EINVAL)?;
+    // SAFETY: libxdp's program is inhibited, so the double free its contract warns of cannot be.
+    let (tx, rx, rings) = unsafe { Socket::new(socket, umem, &iface, config.queue) }
+        .map_err(|error| errno_of(&error))?;
+    // Absent only when this UMEM is bound to this queue already.
+    let (fill, completion) = rings.ok_or(Errno::EBUSY)?;
+    Ok(Queues { tx, rx, fill, completion })
+}
+
+fn errno_of(error: &(dyn std::error::Error + 'static)) -> Errno {
+    let source = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    source.and_then(std::io::Error::raw_os_error).map_or(Errno::UnknownErrno, Errno::from_raw)
+}
+
+fn explain(config: &QueueConfig, errno: Errno) -> OpenError {
+    let (iface, queue) = (config.iface.clone(), config.queue);
+    match errno {
+        Errno::EBUSY => OpenError::Busy { iface, queue, waited: BUSY_FOR },
+        Errno::EPERM | Errno::EACCES => OpenError::Permission { iface, queue },
+        Errno::ENODEV => OpenError::NoInterface { iface },
+        errno => OpenError::Bind { iface, queue, errno },
+    }
+}

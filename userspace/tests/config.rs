@@ -1,0 +1,273 @@
+//! The configuration file as a user meets it: `sluice check`, its messages and its exit codes.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+
+/// A small configuration that is right.
+const RIGHT: &str = r#"
+[[port]]
+iface = "eth1"
+
+[[rule]]
+dst = "10.0.0.2"
+proto = "tcp"
+dst_port = "5000-6000"
+action = "steer"
+"#;
+
+/// Standard error and exit code of `sluice check` on `text`; the file is called `sluice.toml`.
+fn check(text: &str) -> (String, i32) {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("sluice.toml"), text).unwrap();
+    check_in(dir.path(), &["sluice.toml"])
+}
+
+fn check_in(dir: &Path, arguments: &[&str]) -> (String, i32) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+    let output = command.current_dir(dir).arg("check").args(arguments).output().unwrap();
+    (String::from_utf8(output.stderr).unwrap(), output.status.code().unwrap())
+}
+
+/// Asserts that `text` is refused with exit code 2, and that one line of the message has all `parts`.
+#[track_caller]
+fn refused(text: &str, parts: &[&str]) {
+    let (message, code) = check(text);
+    assert_eq!(code, 2, "exit code for\n{text}\n{message}");
+    let found = message.lines().any(|line| parts.iter().all(|part| line.contains(part)));
+    assert!(found, "no line with {parts:?} in\n{message}");
+    assert!(message.lines().all(|line| line.starts_with("sluice.toml:")), "{message}");
+}
+
+/// `RIGHT` with `line` in `section`.
+fn with(section: &str, line: &str) -> String {
+    match section {
+        "" => format!("{line}\n{RIGHT}"),
+        "port" => RIGHT.replace("iface =", &format!("{line}\niface =")),
+        "rule" => {
+            let key = line.split('=').next().unwrap().trim();
+            let kept = RIGHT.lines().filter(|old| !old.starts_with(&format!("{key} =")));
+            kept.collect::<Vec<_>>().join("\n") + "\n" + line
+        }
+        section => format!("{RIGHT}\n[{section}]\n{line}"),
+    }
+}
+
+/// How messages call `key` of `section`.
+fn name(section: &str, key: &str) -> String {
+    match section {
+        "" => key.to_owned(),
+        "port" | "rule" => format!("{section}[0].{key}"),
+        section => format!("{section}.{key}"),
+    }
+}
+
+/// Every key: its section, a value of the wrong type, one out of range, and what the message says of
+/// the range. Empty: the type has no range.
+const KEYS: &[(&str, &str, &str, &str, &str)] = &[
+    ("", "mode", "1", "\"hots\"", "not \"host\", \"wire\", \"reflect\" or \"sink\""),
+    ("port", "queues", "true", "[64]", "from 0 to 63"),
+    ("port", "xdp", "1", "\"driver\"", "not \"auto\", \"native\" or \"generic\""),
+    ("port", "zero_copy", "true", "\"yes\"", "not \"auto\", \"always\" or \"never\""),
+    ("port", "frames", "\"many\"", "2097152", "from 128 to 1048576"),
+    ("port", "ring", "1.5", "32", "from 64 to 32768"),
+    ("port", "busy_poll", "\"on\"", "", ""),
+    ("port", "busy_poll_budget", "\"64\"", "65536", "from 1 to 65535"),
+    ("worker", "cores", "4", "[8192]", "from 0 to 8191"),
+    ("worker", "idle", "0", "\"sleep\"", "not \"spin\", \"adaptive\" or \"interrupt\""),
+    ("worker", "fail_open_ms", "\"100\"", "9", "from 10 to 10000"),
+    ("host", "tun", "0", "\"sixteen-bytes-xx\"", "1 to 15 bytes"),
+    ("host", "routes", "true", "\"all\"", "not \"mirror\" or \"none\""),
+    ("host", "table", "\"main\"", "0", "from 1 to 4294967294"),
+    ("host", "priority", "[1]", "32001", "from 1 to 32000"),
+    ("rule", "src", "10", "\"10.0.0.0/33\"", "0 to 32 or 0 to 128"),
+    ("rule", "dst", "10", "\"10.0.0\"", "0 to 32 or 0 to 128"),
+    ("rule", "proto", "6", "\"icmp\"", "not \"tcp\" or \"udp\""),
+    ("rule", "src_port", "true", "65536", "from 0 to 65535"),
+    ("rule", "dst_port", "[80]", "\"6000-5000\"", "0 to 65535"),
+    ("rule", "vlan", "\"blue\"", "4095", "from 0 to 4094"),
+    ("rule", "action", "false", "\"reject\"", "not \"steer\", \"pass\" or \"drop\""),
+    ("offload", "gro", "1", "", ""),
+    ("offload", "tso", "\"on\"", "", ""),
+    ("offload", "profile", "6", "\"windows\"", "not \"linux\", \"linux-6.12\" or \"accecn\""),
+    ("offload", "flush_timeout_us", "1.5", "1000001", "from 0 to 1000000"),
+    ("offload", "max_size", "\"64k\"", "65536", "from 576 to 65535"),
+    ("offload", "rx_checksum", "true", "\"ignore\"", "not \"verify\", \"trust\" or \"partial\""),
+    ("control", "socket", "1", "\"control.sock\"", "begins with '/'"),
+    ("control", "state_dir", "1", "\"run\"", "begins with '/'"),
+];
+
+#[test]
+fn the_right_one_is_accepted() {
+    let (message, code) = check(RIGHT);
+    assert_eq!(code, 0, "{message}");
+}
+
+#[test]
+fn every_key_refuses_a_value_of_another_type() {
+    for (section, key, wrong, _, _) in KEYS {
+        let text = with(section, &format!("{key} = {wrong}"));
+        let said = format!("{} = {wrong}: ", name(section, key));
+        refused(&text, &[&said, " where ", " wanted"]);
+    }
+}
+
+#[test]
+fn every_key_refuses_a_value_out_of_range_and_names_the_range() {
+    for (section, key, _, beyond, range) in KEYS.iter().filter(|entry| !entry.3.is_empty()) {
+        let text = with(section, &format!("{key} = {beyond}"));
+        refused(&text, &[&name(section, key), beyond.trim_matches(['[', ']']), range]);
+    }
+}
+
+#[test]
+fn every_key_with_a_letter_missing_is_unknown_and_suggested() {
+    for (section, key, ..) in KEYS {
+        let slip = format!("{}{}", &key[..1], &key[2..]);
+        let suggestion = format!("did you mean \"{key}\"?");
+        let text = with(section, &format!("{slip} = 1"));
+        refused(&text, &[&name(section, &slip), "unknown key", &suggestion]);
+    }
+}
+
+#[test]
+fn an_unknown_table_is_suggested_too() {
+    refused(&format!("{RIGHT}\n[ofload]\ngro = true"), &["ofload", "did you mean \"offload\"?"]);
+}
+
+#[test]
+fn a_key_that_resembles_nothing_names_those_there_are() {
+    let text = with("offload", "colour = 1");
+    refused(&text, &["offload.colour: unknown key; known here: gro, tso"]);
+}
+
+#[test]
+fn the_line_is_that_of_the_value() {
+    let text = "mode = \"host\"\n\n[[port]]\niface = \"eth1\"\nring = 3000\n";
+    refused(text, &["sluice.toml:5: port[0].ring = 3000"]);
+}
+
+#[test]
+fn every_mistake_is_named_in_one_go() {
+    let (message, _) = check("mode = \"hots\"\n[[port]]\niface = 1\nring = 3000\n");
+    let lines: Vec<_> = message.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(lines, ["sluice.toml:1:", "sluice.toml:3:", "sluice.toml:4:"], "{message}");
+}
+
+#[test]
+fn sizes_are_powers_of_two() {
+    let frames = "port[0].frames = 3000: not a power of two from 128 to 1048576; 2048 or 4096";
+    refused(&with("port", "frames = 3000"), &[frames]);
+    let ring = "port[0].ring = 1000: not a power of two from 64 to 32768; 512 or 1024";
+    refused(&with("port", "ring = 1000"), &[ring]);
+}
+
+#[test]
+fn frames_are_twice_the_ring_at_least() {
+    let equal = with("port", "frames = 2048\nring = 2048");
+    refused(&equal, &["port[0].frames = 2048", "rings of 2048", "4096 to 1048576"]);
+    let ring = with("port", "ring = 8192");
+    refused(&ring, &["port[0].ring = 8192", "at least twice the ring, 16384"]);
+    let (message, code) = check(&with("port", "frames = 4096\nring = 2048"));
+    assert_eq!(code, 0, "{message}");
+}
+
+#[test]
+fn an_interface_is_named_and_named_once() {
+    refused("[[port]]\nring = 64\n", &["sluice.toml:1: port[0].iface: missing"]);
+    let twice = "mode = \"wire\"\n[[port]]\niface = \"a\"\n[[port]]\niface = \"a\"\n";
+    refused(twice, &["sluice.toml:5: port[1].iface = \"a\": named by an earlier"]);
+}
+
+#[test]
+fn the_number_of_ports_is_that_of_the_mode() {
+    refused("", &["port: 0 of them", "exactly 1"]);
+    let two = "[[port]]\niface = \"a\"\n[[port]]\niface = \"b\"\n";
+    refused(two, &["port: 2 of them; mode \"host\" serves exactly 1"]);
+    let one = format!("mode = \"wire\"\n{RIGHT}");
+    refused(&one, &["port: 1 of them; mode \"wire\" serves exactly 2"]);
+    assert_eq!(check(&format!("mode = \"wire\"\n{two}")).1, 0);
+}
+
+#[test]
+fn queues_and_cores_are_named_once_and_at_least_one() {
+    let queues = |list| with("port", &format!("queues = {list}"));
+    refused(&queues("[0, 1, 0]"), &["port[0].queues = 0: in the list already"]);
+    refused(&queues("[]"), &["port[0].queues = []: an empty list", "from 0 to 63"]);
+    refused(&queues("[0, \"1\"]"), &["port[0].queues = \"1\": a string where a whole number"]);
+    refused(&queues("\"some\""), &["port[0].queues = \"some\": not \"all\" or a list"]);
+    let cores = with("worker", "cores = [3, 3]");
+    refused(&cores, &["worker.cores = 3: in the list already"]);
+}
+
+#[test]
+fn at_most_64_rules() {
+    let rule = "[[rule]]\naction = \"pass\"\n";
+    let text = |count| format!("[[port]]\niface = \"eth1\"\n{}", rule.repeat(count));
+    assert_eq!(check(&text(64)).1, 0);
+    refused(&text(65), &["rule: 65 of them; at most 64"]);
+}
+
+#[test]
+fn a_rule_that_no_packet_can_match_is_refused() {
+    let families = with("rule", "src = \"2001:db8::/32\"");
+    refused(&families, &["rule[0].dst = \"10.0.0.2\": IPv4 while src = 2001:db8::/32 is IPv6"]);
+    let bits = with("rule", "src = \"10.0.0.1/24\"");
+    refused(&bits, &["rule[0].src", "bits set beyond its length; 10.0.0.0/24 or 10.0.0.1"]);
+}
+
+#[test]
+fn a_rule_says_what_it_does() {
+    let text = "[[port]]\niface = \"eth1\"\n[[rule]]\nproto = \"udp\"\n";
+    refused(text, &["sluice.toml:3: rule[0].action: missing"]);
+}
+
+#[test]
+fn the_tun_device_and_the_table_are_not_someone_elses() {
+    let port = with("host", "tun = \"eth1\"");
+    refused(&port, &["host.tun = \"eth1\": the name of a [[port]]"]);
+    refused(&with("host", "table = 254"), &["host.table = 254: the kernel's own"]);
+}
+
+#[test]
+fn a_socket_path_fits_a_unix_address() {
+    let long = format!("socket = \"/{}\"", "x".repeat(107));
+    refused(&with("control", &long), &["control.socket", "longer than the 107 bytes"]);
+}
+
+#[test]
+fn what_is_no_toml_is_said_with_its_line() {
+    refused("mode = \"host\"\n[[port]\n", &["sluice.toml:2: not TOML: "]);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (message, code) = check_in(dir.path(), &["absent.toml"]);
+    assert_eq!(code, 2);
+    let said = "absent.toml: cannot read the configuration: No such file";
+    assert!(message.starts_with(said), "{message}");
+}
+
+#[test]
+fn json_has_the_same_problems() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.toml"), with("port", "ring = 3000")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+    let output =
+        command.current_dir(dir.path()).args(["check", "--json", "a.toml"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["valid"], false);
+    assert_eq!(report["problems"][0]["key"], "port[0].ring");
+    assert_eq!(report["problems"][0]["value"], "3000");
+    assert_eq!(report["problems"][0]["line"], 3);
+}
+
+#[test]
+fn a_rule_that_takes_ssh_is_warned_of_and_still_right() {
+    let (message, code) = check(&with("rule", "dst_port = \"1-1023\""));
+    assert_eq!(code, 0, "{message}");
+    let warning = "warning: sluice.toml: rule[0] steers TCP port 22";
+    assert!(message.contains(warning), "{message}");
+}
