@@ -67,8 +67,8 @@ impl Leg {
         let (before, start) = (sluice.stats()?, Instant::now());
         let measured = measure()?;
         let (after, elapsed) = (sluice.stats()?, start.elapsed());
-        let Carried { received, to_host, from_host, sent } = after.carried() - before.carried();
-        let (wire, host) = if way == Way::In { (received, to_host) } else { (sent, from_host) };
+        let carried = after.carried() - before.carried();
+        let Carried { received, to_host, from_host, sent, .. } = carried;
         Ok(Self {
             family: family(address),
             way,
@@ -78,7 +78,7 @@ impl Leg {
             sent,
             to_host,
             from_host,
-            segments: wire as f64 / host.max(1) as f64,
+            segments: if way == Way::In { carried.coalesced() } else { carried.segmented() },
             worker_cpu: shares(&before.cpu(), &after.cpu(), elapsed),
         })
     }

@@ -9,17 +9,38 @@ use serde_json::Value;
 #[derive(Clone, Debug)]
 pub struct Stats(pub Value);
 
-/// What went through, in packets and super-packets.
+/// What went through. A hand-over is a super-packet, or a packet that stayed alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Carried {
     /// Packets from the wire.
     pub received: u64,
-    /// Super-packets, or packets that stayed alone, given to the host.
+    /// Hand-overs to the host.
     pub to_host: u64,
-    /// Super-packets, or packets, taken from the host.
+    /// Of them, super-packets.
+    pub to_host_supers: u64,
+    /// Packets in those.
+    pub to_host_super_packets: u64,
+    /// Hand-overs from the host.
     pub from_host: u64,
+    /// Of them, super-packets.
+    pub from_host_supers: u64,
     /// Packets put on the wire.
     pub sent: u64,
+}
+
+impl Carried {
+    /// Packets in a super-packet to the host, on average.
+    #[must_use]
+    pub fn coalesced(&self) -> f64 {
+        self.to_host_super_packets as f64 / self.to_host_supers.max(1) as f64
+    }
+
+    /// Packets that a super-packet from the host became, on average: the others became one each.
+    #[must_use]
+    pub fn segmented(&self) -> f64 {
+        let single = self.from_host.saturating_sub(self.from_host_supers);
+        self.sent.saturating_sub(single) as f64 / self.from_host_supers.max(1) as f64
+    }
 }
 
 impl Stats {
@@ -29,14 +50,23 @@ impl Stats {
         self.0["state"] == "running"
     }
 
+    /// How often the data plane was started again.
+    #[must_use]
+    pub fn restarts(&self) -> u64 {
+        self.0["data_plane"]["restarts"].as_u64().unwrap_or(0)
+    }
+
     /// What went through all workers.
     #[must_use]
     pub fn carried(&self) -> Carried {
         Carried {
-            received: self.sum("received"),
-            to_host: self.sum("to_host"),
-            from_host: self.sum("from_host"),
-            sent: self.sum("sent"),
+            received: self.sum("from_wire_packets"),
+            to_host: self.sum("to_host_trains"),
+            to_host_supers: self.sum("to_host_supers"),
+            to_host_super_packets: self.sum("to_host_super_packets"),
+            from_host: self.sum("from_host_packets"),
+            from_host_supers: self.sum("from_host_supers"),
+            sent: self.sum("to_wire_packets"),
         }
     }
 
@@ -109,7 +139,10 @@ impl std::ops::Sub for Carried {
         Self {
             received: self.received - before.received,
             to_host: self.to_host - before.to_host,
+            to_host_supers: self.to_host_supers - before.to_host_supers,
+            to_host_super_packets: self.to_host_super_packets - before.to_host_super_packets,
             from_host: self.from_host - before.from_host,
+            from_host_supers: self.from_host_supers - before.from_host_supers,
             sent: self.sent - before.sent,
         }
     }
@@ -121,7 +154,7 @@ mod tests {
 
     fn stats() -> Stats {
         let worker = serde_json::json!({
-            "counters": { "received": 5 }, "flushes": { "push": 2 }, "drops": {}, "cpu_ms": 7,
+            "counters": { "from_wire_packets": 5 }, "flushes": { "push": 2 }, "drops": {}, "cpu_ms": 7,
             "ledger": { "balanced": true },
         });
         Stats(
@@ -134,6 +167,13 @@ mod tests {
         assert_eq!(stats().carried().received, 10);
         assert_eq!(stats().releases()["push"], 4);
         assert_eq!(stats().cpu(), [Duration::from_millis(7); 2]);
+    }
+
+    #[test]
+    fn single_packets_are_left_out_of_the_average() {
+        let carried =
+            Carried { from_host: 12, from_host_supers: 2, sent: 90, ..Carried::default() };
+        assert_eq!(carried.segmented(), 40.0);
     }
 
     #[test]
