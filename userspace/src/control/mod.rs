@@ -1,3 +1,19 @@
 //! The control side: what Sluice asks of the machine and changes on it. Nothing here is on a packet's way.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`nic`] | what a NIC is and can do |
+//! | [`netlink`] | the connection to the kernel's routing tables |
+//! | [`link`] | an interface: index, MAC address, MTU, addresses |
+//! | [`netns`] | which network namespace this is |
+//! | [`routes`] | policy rules and routes that bring the replies of steered flows to the TUN device |
+//! | [`sysctl`] | settings under `/proc/sys/net`, with the value they had |
+//! | [`journal`] | what was changed, on disk before it is changed, so that it can be undone |
 
+pub mod journal;
+pub mod link;
+pub mod netlink;
+pub mod netns;
 pub mod nic;
+pub mod routes;
+pub mod sysctl;
