@@ -28,6 +28,13 @@ impl Ledger {
         self.free + self.held + self.backlog + self.rings.inbound() + self.rings.outbound()
     }
 
+    /// Every number of it, always in the same order.
+    pub(super) fn gauges(&mut self) -> [&mut u32; 9] {
+        let Self { total, free, held, backlog, rings, lost } = self;
+        let Rings { fill, receive, transmit, completion } = rings;
+        [total, free, held, backlog, fill, receive, transmit, completion, lost]
+    }
+
     /// Whether every frame is accounted for, once.
     #[must_use]
     pub const fn is_balanced(&self) -> bool {

@@ -2,8 +2,14 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | `counters` | [`WorkerCounters`]: one writer, any number of readers |
+//! | `histogram` | [`Latency`]: how long a packet stayed |
 //! | `ledger` | [`Ledger`]: where every frame is |
 
+mod counters;
+mod histogram;
 mod ledger;
 
+pub use counters::{Counts, WorkerCounters};
+pub use histogram::{Histogram, Latency};
 pub use ledger::Ledger;

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::os::fd::{AsFd, BorrowedFd};
 
+use super::bell::Bell;
 use super::record::Record;
 use crate::port::{HostPort, Received, Sent};
 
@@ -20,12 +22,14 @@ pub struct MemHost {
     /// Slices of the largest packet given.
     pub most_slices: usize,
     waiting: VecDeque<Vec<u8>>,
+    bell: Bell,
 }
 
 impl Default for MemHost {
     fn default() -> Self {
         let (taken, waiting) = (Record::default(), VecDeque::new());
-        Self { answer: Sent::Done, gone: false, taken, most_slices: 0, waiting }
+        let bell = Bell::default();
+        Self { answer: Sent::Done, gone: false, taken, most_slices: 0, waiting, bell }
     }
 }
 
@@ -33,6 +37,7 @@ impl MemHost {
     /// The local kernel sends a packet: a vnet header, then an IP packet.
     pub fn deliver(&mut self, packet: &[u8]) {
         self.waiting.push_back(packet.to_vec());
+        self.bell.ring();
     }
 
     /// How many packets the local kernel has sent that nobody has taken.
@@ -58,9 +63,18 @@ impl HostPort for MemHost {
         if self.gone {
             return Received::Gone;
         }
-        let Some(packet) = self.waiting.pop_front() else { return Received::Empty };
+        let Some(packet) = self.waiting.pop_front() else {
+            self.bell.silence();
+            return Received::Empty;
+        };
         let len = packet.len().min(buffer.len());
         buffer[..len].copy_from_slice(&packet[..len]);
         Received::Packet(len)
+    }
+}
+
+impl AsFd for MemHost {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
     }
 }

@@ -1,7 +1,9 @@
 //! The side of the wire, without a kernel.
 
 use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd};
 
+use super::bell::Bell;
 use super::record::Record;
 use crate::port::{FramePort, Liveness, Rings, Statistics};
 use crate::xsk::{Frame, Free, Packet, Pool, RingSize};
@@ -32,6 +34,7 @@ pub struct MemPort<'u> {
     completion: VecDeque<Frame<'u, Free>>,
     statistics: Statistics,
     doorbells: u64,
+    bell: Bell,
 }
 
 impl<'u> MemPort<'u> {
@@ -53,6 +56,7 @@ impl<'u> MemPort<'u> {
             completion: VecDeque::with_capacity(slots),
             statistics: Statistics::default(),
             doorbells: 0,
+            bell: Bell::default(),
         }
     }
 
@@ -69,6 +73,7 @@ impl<'u> MemPort<'u> {
         };
         let len = packet.len().min(Frame::<Free>::CAPACITY);
         self.receive.push_back(frame.copy_from(&packet[..len]));
+        self.bell.ring();
         true
     }
 
@@ -103,6 +108,9 @@ impl<'u> FramePort<'u> for MemPort<'u> {
     fn receive(&mut self, burst: &mut Vec<Frame<'u, Packet>>, now: u64) -> usize {
         let count = self.receive.len().min(burst.capacity() - burst.len());
         burst.extend(self.receive.drain(..count).map(|packet| packet.stamped(now)));
+        if self.receive.is_empty() {
+            self.bell.silence();
+        }
         count
     }
 
@@ -155,6 +163,12 @@ impl<'u> FramePort<'u> for MemPort<'u> {
 
     fn statistics(&mut self) -> Statistics {
         self.statistics
+    }
+}
+
+impl AsFd for MemPort<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | `bell` | what a sleeping worker is woken by |
 //! | `record` | [`Record`]: packets, one after the other |
 //! | `mem_port` | [`MemPort`]: the side of the wire, four rings of any size |
 //! | `mem_host` | [`MemHost`]: the side of the local kernel |
@@ -9,6 +10,7 @@
 //!
 //! They are published, not test-only: whoever builds a stage on the library tests it with these.
 
+mod bell;
 mod hops;
 mod mem_host;
 mod mem_port;

@@ -166,8 +166,7 @@ pub fn open_queue<'u>(
     if let Some(budget) = config.busy_poll {
         prefer_busy_poll(&port, budget).map_err(option)?;
     }
-    let reserve = umem.frames().get() as usize / 4;
-    port.fill(pool, umem.frames().get() as usize - reserve);
+    port.fill(pool, (umem.frames().get() - umem.reserve()) as usize);
     Ok((port, binding))
 }
 

@@ -1,6 +1,7 @@
 //! The frames a worker can use.
 
 use super::frame::{Frame, Free};
+use super::umem::Umem;
 
 /// The free frames of one UMEM.
 ///
@@ -8,13 +9,20 @@ use super::frame::{Frame, Free};
 /// another. Last in, first out: the frame that was used last is the one still in the cache.
 #[derive(Debug)]
 pub struct Pool<'u> {
+    umem: &'u Umem,
     free: Vec<Frame<'u, Free>>,
 }
 
 impl<'u> Pool<'u> {
-    /// Holds `free`, and never needs more room than that.
-    pub(super) const fn new(free: Vec<Frame<'u, Free>>) -> Self {
-        Self { free }
+    /// Holds `free`, all frames of `umem`, and never needs more room than that.
+    pub(super) const fn new(umem: &'u Umem, free: Vec<Frame<'u, Free>>) -> Self {
+        Self { umem, free }
+    }
+
+    /// The UMEM its frames are parts of.
+    #[must_use]
+    pub const fn umem(&self) -> &'u Umem {
+        self.umem
     }
 
     /// A free frame, or `None` when there is none.

@@ -108,13 +108,21 @@ impl Umem {
         let offsets = (0..self.frames.get()).rev().map(|index| index * FRAME_SIZE as u32);
         // SAFETY: every offset is inside, no two are in one frame, and the flag above lets this
         // happen once: no frame has been a value or the kernel's before.
-        Pool::new(offsets.map(|offset| unsafe { Frame::mint(self, offset) }).collect())
+        Pool::new(self, offsets.map(|offset| unsafe { Frame::mint(self, offset) }).collect())
     }
 
     /// How many frames it has.
     #[must_use]
     pub const fn frames(&self) -> FrameCount {
         self.frames
+    }
+
+    /// How many frames each direction can count on: what is on its way in may use all but these, and
+    /// so may what is on its way out. A quarter leaves a full ring of either with the usual sizes (a
+    /// quarter of 8,192 frames is a ring of 2,048), and half of the frames for whoever is quicker.
+    #[must_use]
+    pub const fn reserve(&self) -> u32 {
+        if self.frames.get() < 4 { 1 } else { self.frames.get() / 4 }
     }
 
     /// What it is made of.

@@ -1,0 +1,179 @@
+//! Wire → host: each train in one vectored write, nothing copied but its header.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use arrayvec::ArrayVec;
+use sluice_common::offload::{ChecksumMode, Coalescer, Sink, Train, VnetHeader};
+use sluice_common::reason::{DropReason, FlushReason};
+use sluice_common::wire::Link;
+
+use super::worker::BURST;
+use crate::observe::{Counts, Latency};
+use crate::port::{HostPort, Sent};
+use crate::xsk::{FRAME_SIZE, Frame, Packet, Pool};
+
+/// Most slices of one write: a header and 255 packets. A super-packet of 64 KiB with the smallest
+/// segment size a sane peer negotiates (536) has 122; each costs 16 bytes of stack.
+pub(super) const SLICES: usize = 256;
+
+/// Most trains that wait for the host. It takes them at the speed of a memory copy; when so many
+/// wait it is not slow, it is stuck, and older packets are of less use than newer ones.
+const MOST_WAITING: usize = BURST;
+
+/// What is between the coalescer and the host: the trains that the host has no room for now.
+#[derive(Debug)]
+pub(super) struct Backlog<'u> {
+    waiting: VecDeque<Train<Frame<'u, Packet>>>,
+    frames: usize,
+    limit: usize,
+    /// Storage of trains that have gone, on its way back to the coalescer.
+    spent: Vec<Vec<Frame<'u, Packet>>>,
+    /// Where headers are made.
+    head: Box<[u8]>,
+}
+
+impl<'u> Backlog<'u> {
+    /// An empty one, for the trains of a coalescer that holds up to `flows`, and no more than `frames`
+    /// frames.
+    pub(super) fn new(flows: usize, frames: u32) -> Self {
+        Self {
+            waiting: VecDeque::with_capacity(MOST_WAITING),
+            frames: 0,
+            limit: frames as usize,
+            // All flows at once, one train more for a packet that goes alone, and the backlog's.
+            spent: Vec::with_capacity(flows + 2 + MOST_WAITING),
+            head: vec![0; VnetHeader::LEN + FRAME_SIZE].into(),
+        }
+    }
+
+    /// How many frames wait.
+    pub(super) const fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// How many frames may wait.
+    pub(super) const fn limit(&self) -> usize {
+        self.limit
+    }
+
+    fn has_room_for(&self, train: &Train<Frame<'u, Packet>>) -> bool {
+        let frames = self.frames + train.packets().len();
+        self.waiting.len() < MOST_WAITING && frames <= self.limit
+    }
+}
+
+/// The way to the host: what the coalescer releases its trains into.
+pub(super) struct ToHost<'w, 'u, T> {
+    pub(super) host: &'w mut T,
+    pub(super) pool: &'w mut Pool<'u>,
+    pub(super) backlog: &'w mut Backlog<'u>,
+    pub(super) counts: &'w mut Counts,
+    pub(super) latency: &'w mut Latency,
+}
+
+impl<'u, T: HostPort> Sink<Frame<'u, Packet>> for ToHost<'_, 'u, T> {
+    fn train(&mut self, train: Train<Frame<'u, Packet>>, reason: FlushReason) {
+        self.counts.released[reason.index()] += 1;
+        if !train.is_ip() {
+            self.discard(train, DropReason::NotIp);
+        } else if self.backlog.waiting.is_empty() {
+            self.offer(train);
+        } else {
+            // What waits goes first, or a flow's packets would change places.
+            self.keep(train);
+        }
+    }
+}
+
+impl<'u, T: HostPort> ToHost<'_, 'u, T> {
+    /// Gives the host what waits, in order, as long as it takes it.
+    pub(super) fn retry(&mut self) {
+        while let Some(train) = self.backlog.waiting.pop_front() {
+            match give(self.host, &mut self.backlog.head, &train) {
+                Sent::Full => return self.backlog.waiting.push_front(train),
+                sent => {
+                    self.backlog.frames -= train.packets().len();
+                    self.settle(train, sent);
+                }
+            }
+        }
+    }
+
+    fn offer(&mut self, train: Train<Frame<'u, Packet>>) {
+        match give(self.host, &mut self.backlog.head, &train) {
+            Sent::Full => self.keep(train),
+            sent => self.settle(train, sent),
+        }
+    }
+
+    fn settle(&mut self, train: Train<Frame<'u, Packet>>, sent: Sent) {
+        match sent {
+            Sent::Done => self.count_and_release(train),
+            Sent::Refused => self.discard(train, DropReason::TunRefused),
+            Sent::Gone => self.discard(train, DropReason::TunGone),
+            Sent::Full => self.discard(train, DropReason::BacklogFull),
+        }
+    }
+
+    fn keep(&mut self, train: Train<Frame<'u, Packet>>) {
+        if self.backlog.has_room_for(&train) {
+            self.backlog.frames += train.packets().len();
+            self.backlog.waiting.push_back(train);
+        } else {
+            self.discard(train, DropReason::BacklogFull);
+        }
+    }
+
+    fn count_and_release(&mut self, train: Train<Frame<'u, Packet>>) {
+        let packets = train.packets().len() as u64;
+        self.counts.to_host_trains += 1;
+        self.counts.to_host_packets += packets;
+        if packets > 1 {
+            self.counts.to_host_supers += 1;
+            self.counts.to_host_super_packets += packets;
+        }
+        if let Some(first) = train.packets().first() {
+            self.latency.note(first.received());
+        }
+        self.release(train);
+    }
+
+    fn discard(&mut self, train: Train<Frame<'u, Packet>>, reason: DropReason) {
+        self.counts.dropped_inbound[reason.index()] += train.packets().len() as u64;
+        self.release(train);
+    }
+
+    /// Drops what waits: the worker ends.
+    pub(super) fn abandon(&mut self) {
+        while let Some(train) = self.backlog.waiting.pop_front() {
+            self.backlog.frames -= train.packets().len();
+            self.discard(train, DropReason::Shutdown);
+        }
+    }
+
+    /// Frames to the pool, storage on its way back.
+    fn release(&mut self, train: Train<Frame<'u, Packet>>) {
+        let mut packets = train.into_packets();
+        self.pool.extend(packets.drain(..).map(Frame::release));
+        self.backlog.spent.push(packets);
+    }
+
+    /// Gives the coalescer its storage back.
+    pub(super) fn recycle(&mut self, coalescer: &mut Coalescer<Frame<'u, Packet>>) {
+        for storage in self.backlog.spent.drain(..) {
+            coalescer.recycle(storage);
+        }
+    }
+}
+
+/// One write: vnet header and derived header from `head`, the payloads from where they lie.
+fn give<T: HostPort>(host: &mut T, head: &mut [u8], train: &Train<Frame<'_, Packet>>) -> Sent {
+    let (vnet, ip) = head.split_at_mut(VnetHeader::LEN);
+    vnet.copy_from_slice(&train.vnet_header().to_bytes());
+    let header_len = train.write_header(ip, Link::None, ChecksumMode::Partial);
+    let mut slices = ArrayVec::<IoSlice<'_>, SLICES>::new();
+    slices.push(IoSlice::new(&head[..VnetHeader::LEN + header_len]));
+    slices.extend(train.payloads().map(IoSlice::new));
+    host.send(&slices)
+}

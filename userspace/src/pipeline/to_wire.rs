@@ -1,0 +1,181 @@
+//! Host → wire: super-packets cut into frames, one copy.
+
+use sluice_common::offload::{Segmenter, VnetHeader};
+use sluice_common::reason::DropReason;
+
+use super::stop::End;
+use super::worker::{BURST, Worker};
+use crate::observe::Counts;
+use crate::port::{FramePort, HostPort, LinkHeader, NextHops, Received};
+use crate::xsk::{FRAME_SIZE, Frame, Packet, Pool};
+
+/// Room for a vnet header and the largest packet a TUN queue gives, with some to spare: what is
+/// larger is cut, and then refused for its length.
+const BUFFER: usize = VnetHeader::LEN + 65_535 + 4_096;
+
+/// Between the host and the wire: the packet of the host that is being sent, or has to wait.
+///
+/// Only one waits. The others stay in the host's own queue, where it sees them and sends less.
+#[derive(Debug)]
+pub(super) struct Outbox<'u> {
+    buffer: Box<[u8]>,
+    /// Bytes of the packet that waits in the buffer.
+    waiting: Option<usize>,
+    /// Segments of one packet, until the ring has them.
+    staged: Vec<Frame<'u, Packet>>,
+    /// Where a segment is made that takes the kernel's own path.
+    scratch: Box<[u8]>,
+    /// Most segments of one packet: what the transmit ring and the frames for sending hold when all
+    /// else is at rest (S16).
+    most: usize,
+}
+
+impl Outbox<'_> {
+    /// An empty one, for packets of up to `most` segments.
+    pub(super) fn new(most: usize) -> Self {
+        let (buffer, scratch) = (vec![0; BUFFER].into(), vec![0; FRAME_SIZE].into());
+        Self { buffer, waiting: None, staged: Vec::with_capacity(most), scratch, most }
+    }
+
+    /// Whether a packet waits.
+    pub(super) const fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+}
+
+/// What became of a packet of the host.
+enum Outcome {
+    /// So many wire packets are on their way.
+    Gone(usize),
+    /// There are not enough frames or slots now.
+    Waits,
+    /// It was dropped.
+    Dropped(DropReason),
+}
+
+impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
+    /// Sends what the host gives, about a burst of it. Returns how many wire packets went, a dropped
+    /// packet being one.
+    pub(super) fn send(&mut self, now: u64) -> usize {
+        let mut sent = 0;
+        while sent < BURST {
+            let Some(len) = self.next_packet(now) else { break };
+            sent += match self.send_one(len) {
+                Outcome::Gone(segments) => segments,
+                Outcome::Waits => {
+                    self.outbox.waiting = Some(len);
+                    break;
+                }
+                Outcome::Dropped(reason) => {
+                    self.counts.dropped_outbound[reason.index()] += 1;
+                    1
+                }
+            };
+        }
+        sent
+    }
+
+    /// Bytes of the packet in the buffer: the one that waits, or the host's next.
+    fn next_packet(&mut self, now: u64) -> Option<usize> {
+        if let Some(len) = self.outbox.waiting.take() {
+            return Some(len);
+        }
+        match self.host.receive(&mut self.outbox.buffer) {
+            Received::Packet(len) => {
+                self.counts.from_host_packets += 1;
+                self.counts.from_host_bytes += len.saturating_sub(VnetHeader::LEN) as u64;
+                Some(len)
+            }
+            Received::Empty => None,
+            Received::Gone => {
+                self.begin_stop(End::HostGone, now);
+                None
+            }
+        }
+    }
+
+    /// All or nothing (S16): what is refused or has to wait has used no frame.
+    fn send_one(&mut self, len: usize) -> Outcome {
+        let Outbox { buffer, staged, scratch, most, .. } = &mut self.outbox;
+        let segments = match judge(&buffer[..len], self.config.mtu, *most) {
+            Ok(segments) => segments,
+            Err(reason) => return Outcome::Dropped(reason),
+        };
+        let count = segments.count();
+        let Some(link) = self.hops.link_header(segments.addresses()) else {
+            return to_kernel(&segments, scratch, &mut self.hops, &mut self.counts);
+        };
+        if room(&mut self.wire, &self.pool) < count {
+            return Outcome::Waits;
+        }
+        cut(&segments, &link, &mut self.pool, staged);
+        self.counts.from_host_supers += u64::from(count > 1);
+        self.counts.to_wire_trains += 1;
+        self.counts.to_wire_packets += count as u64;
+        self.counts.to_wire_bytes +=
+            staged.iter().map(|packet| packet.as_ref().len() as u64).sum::<u64>();
+        self.wire.transmit(staged);
+        debug_assert!(staged.is_empty(), "the room was asked for before");
+        Outcome::Gone(count)
+    }
+
+    /// Drops what waits: the worker ends.
+    pub(super) fn abandon_waiting(&mut self) {
+        if self.outbox.waiting.take().is_some() {
+            self.counts.dropped_outbound[DropReason::Shutdown.index()] += 1;
+        }
+    }
+}
+
+/// The packet in `bytes`, behind its vnet header, as what it is to become. Of neither anything is
+/// believed.
+fn judge(bytes: &[u8], mtu: usize, most: usize) -> Result<Segmenter<'_>, DropReason> {
+    let vnet = VnetHeader::parse(bytes).ok_or(DropReason::BadVnetHeader)?;
+    let segments = Segmenter::new(&bytes[VnetHeader::LEN..], &vnet, mtu)?;
+    if segments.count() > most { Err(DropReason::TooManySegments) } else { Ok(segments) }
+}
+
+/// How many packets can be sent now: slots, free frames, and what is reserved for receiving.
+fn room<'u>(wire: &mut impl FramePort<'u>, pool: &Pool<'u>) -> usize {
+    let umem = pool.umem();
+    let share = umem.frames().get() - umem.reserve();
+    let unused = share.saturating_sub(wire.rings().outbound()) as usize;
+    wire.transmit_room().min(pool.len()).min(unused)
+}
+
+/// Writes each segment behind a link header into a frame of its own.
+fn cut<'u>(
+    segments: &Segmenter<'_>,
+    link: &LinkHeader,
+    pool: &mut Pool<'u>,
+    staged: &mut Vec<Frame<'u, Packet>>,
+) {
+    let link = link.as_bytes();
+    let frames = std::iter::from_fn(|| pool.take());
+    staged.extend(frames.take(segments.count()).enumerate().map(|(index, mut frame)| {
+        let (head, tail) = frame.space().split_at_mut(link.len());
+        head.copy_from_slice(link);
+        let len = segments.write(index, tail);
+        frame.into_packet(link.len() + len)
+    }));
+}
+
+/// The next hop is not known: the kernel takes the segments, and finds out.
+fn to_kernel<R: NextHops>(
+    segments: &Segmenter<'_>,
+    scratch: &mut [u8],
+    hops: &mut R,
+    counts: &mut Counts,
+) -> Outcome {
+    let mut taken = 0;
+    for index in 0..segments.count() {
+        let len = segments.write(index, scratch);
+        taken += usize::from(hops.kernel_path(&scratch[..len], segments.addresses()));
+    }
+    counts.to_kernel_packets += taken as u64;
+    if taken < segments.count() {
+        return Outcome::Dropped(DropReason::NoRoute);
+    }
+    counts.to_kernel_trains += 1;
+    Outcome::Gone(taken)
+}
