@@ -38,11 +38,10 @@ pub(super) fn full_checksum<'a>(
     let (_, transport) = offsets(start, shape);
     put_checksum(out, start, shape, 0);
     let mut total = pseudo_sum(out, start, shape) + sum(&out[transport..]);
-    let mut odd = false;
+    let mut before = 0;
     for payload in payloads {
-        let piece = sum(payload);
-        total += if odd { piece.swapped() } else { piece };
-        odd ^= payload.len() % 2 == 1;
+        total = total.then(sum(payload), before);
+        before += payload.len();
     }
     let checksum = match (total.checksum(), shape.protocol) {
         // S9: a UDP checksum of 0 would say that there is none.
