@@ -9,6 +9,7 @@
 //! | [`abi`] | the layout of what the XDP program and user space share |
 //! | [`offload`] | trains: coalescing (GRO) and segmentation (GSO) |
 //! | [`reason`] | why: one name for each verdict, release and drop |
+//! | `testing` | packets and streams made for tests (feature `testing`) |
 //!
 //! No I/O, no clock, no thread and no packet memory: bytes are borrowed, buffers are handles that
 //! the caller owns, time is an argument.
@@ -23,6 +24,9 @@ extern crate std;
 pub mod abi;
 pub mod checksum;
 pub mod classify;
+pub mod flow;
 pub mod offload;
 pub mod reason;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod wire;

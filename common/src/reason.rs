@@ -79,6 +79,8 @@ reasons! {
         ShortSegment = "short_segment",
         /// G17: a packet larger than the segment size does not join.
         LargerSegment = "larger_segment",
+        /// G20: a super-packet of another segment size does not join.
+        SegmentSize = "segment_size",
         /// G21: a packet with PSH closed the train.
         Push = "push",
         /// G21: a packet with FIN closed the train.
@@ -117,13 +119,15 @@ reasons! {
         ExtensionHeaders = "extension_headers",
         /// G8: no payload: a pure acknowledgement.
         NoPayload = "no_payload",
-        /// G7: the checksum is wrong; the packet goes on as it came.
+        /// A complete checksum and one that holds the pseudo-header sum only do not share a train.
+        ChecksumState = "checksum_state",
+        /// G7: the checksum is wrong, or 0xFFFF where a sender writes 0; the packet goes on as it came.
         BadChecksum = "bad_checksum",
         /// G2: IPv4 options.
         Ipv4Options = "ipv4_options",
-        /// G2: the IPv4 header checksum is wrong.
+        /// G2: the IPv4 header checksum is wrong, or 0xFFFF where a sender writes 0.
         BadIpChecksum = "bad_ip_checksum",
-        /// G3, G5: a fragment.
+        /// G3, G5: a fragment, or the reserved flag.
         Fragment = "fragment",
         /// G4, G6: lengths that disagree with the bytes present.
         BadLength = "bad_length",

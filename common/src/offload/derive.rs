@@ -8,11 +8,10 @@ use crate::wire::{Addresses, Headers, Link, Protocol, ipv4, ipv6, tcp};
 /// G27: lengths, header checksum and flags of the whole.
 pub(super) fn lengths_and_flags(out: &mut [u8], start: usize, shape: &Shape) {
     let (network, transport) = offsets(start, shape);
-    let ip_len = shape.ip_len as u16;
     if let Some(mut packet) = ipv6_packet(&mut out[network..]) {
-        packet.set_payload_len(ip_len - ipv6::HEADER_LEN as u16);
+        packet.set_payload_len((shape.ip_len - ipv6::HEADER_LEN as u32) as u16);
     } else if let Some(mut packet) = ipv4::Packet::new(&mut out[network..transport]) {
-        packet.set_total_len(ip_len);
+        packet.set_total_len(shape.ip_len as u16);
         packet.set_checksum(0);
         let checksum = sum(&out[network..transport]).checksum();
         out[network + 10..network + 12].copy_from_slice(&checksum.to_be_bytes());

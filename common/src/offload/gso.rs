@@ -180,7 +180,7 @@ fn split(
     let transport = headers.transport;
     let lies = is_ipv6 != headers.is_ipv6()
         || headers.fragment != Fragment::Whole
-        || super::packet::ip_len(packet, 0) != Some(packet.len())
+        || super::ip_len(packet, 0) != Some(packet.len())
         || vnet.gso_size == 0
         || usize::from(vnet.hdr_len) > packet.len()
         || vnet.needs_csum()

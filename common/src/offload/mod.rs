@@ -15,8 +15,11 @@ mod derive;
 #[cfg(feature = "alloc")]
 mod gro;
 mod gso;
+#[cfg(feature = "alloc")]
 mod packet;
 mod profile;
+#[cfg(feature = "alloc")]
+mod rules;
 mod template;
 #[cfg(feature = "alloc")]
 mod train;
@@ -31,3 +34,14 @@ pub use profile::{Profile, RxChecksum};
 #[cfg(feature = "alloc")]
 pub use train::{Checksum, ChecksumMode, Train};
 pub use vnet::{GsoType, VnetHeader};
+
+use crate::wire::{Bytes, ipv6};
+
+/// Length of the IP packet at `network` as its header has it, `None` where the header is cut short.
+#[inline]
+fn ip_len(packet: &[u8], network: usize) -> Option<usize> {
+    match packet.byte(network)? >> 4 {
+        6 => Some(usize::from(packet.be16(network + 4)?) + ipv6::HEADER_LEN),
+        _ => packet.be16(network + 2).map(usize::from),
+    }
+}

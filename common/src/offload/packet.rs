@@ -1,27 +1,100 @@
-//! What a packet's own bytes say, before any train is looked at.
+//! What a packet's own bytes say, before any train is looked at: may it take part (G2–G8, G21)?
 
-#[cfg(feature = "alloc")]
-use super::{
-    GroConfig, GsoType,
-    train::{Checksum, Layout, Shape},
-};
-use crate::wire::{Bytes, ipv6};
-#[cfg(feature = "alloc")]
-use crate::wire::{Headers, tcp};
+use super::train::{Checksum, Layout, Shape};
+use super::{GroConfig, GsoType, RxChecksum, ip_len, rules};
+use crate::checksum::{pseudo_header, sum};
+use crate::flow::FlowKey;
+use crate::reason::FlushReason;
+use crate::wire::{Bytes, Fragment, Headers, Link, Protocol, ethernet, tcp, udp, vlan};
 
-/// Length of the IP packet at `network` as its header has it, `None` where the header is cut short.
-#[inline]
-pub(super) fn ip_len(packet: &[u8], network: usize) -> Option<usize> {
-    match packet.byte(network)? >> 4 {
-        6 => Some(usize::from(packet.be16(network + 4)?) + ipv6::HEADER_LEN),
-        _ => packet.be16(network + 2).map(usize::from),
+/// A packet that has been looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Examined {
+    /// Its shape as a train of one.
+    pub(super) shape: Shape,
+    /// Whose held packets go before it; `None` where no flow can be told.
+    pub(super) flow: Option<FlowKey>,
+    /// Why it takes no part; `None`: it may join or start a train.
+    pub(super) refusal: Option<FlushReason>,
+    pub(super) seq: u32,
+    pub(super) payload_len: u32,
+}
+
+/// Looks at `packet`. `segment_size` is 0 for a wire packet; for a super-packet (G20) its segment size.
+pub(super) fn examine(packet: &[u8], segment_size: u16, config: &GroConfig) -> Examined {
+    let Ok(headers) = Headers::parse(packet, config.link) else {
+        return opaque(packet);
+    };
+    let lengths = Lengths::of(packet, &headers, config.link);
+    let payload = lengths.payload(packet, &headers);
+    let checksum = payload.map_or(Verified::Unknown, |payload| {
+        verify(&packet[..lengths.end], &headers, payload, config.rx_checksum)
+    });
+    let facts = Facts { packet, headers: &headers, end: lengths.end, payload, checksum };
+    Examined {
+        shape: facts.shape(segment_size),
+        flow: FlowKey::of(&headers),
+        refusal: rules::refusal(&facts, config),
+        seq: facts.tcp().map_or(0, |tcp| tcp.seq()),
+        payload_len: facts.payload_len(),
     }
 }
 
-/// The shape of a packet that goes on as it came.
-#[cfg(feature = "alloc")]
-pub(super) fn shape_of_one(packet: &[u8], config: &GroConfig) -> Shape {
-    let mut shape = Shape {
+/// What has been found out about a packet that has [`Headers`].
+pub(super) struct Facts<'a> {
+    pub(super) packet: &'a [u8],
+    pub(super) headers: &'a Headers,
+    /// Where the IP packet ends.
+    pub(super) end: usize,
+    /// Where the payload begins; `None`: the lengths disagree, or it is neither TCP nor UDP.
+    pub(super) payload: Option<usize>,
+    pub(super) checksum: Verified,
+}
+
+impl<'a> Facts<'a> {
+    /// The IP header, options or extension headers included, as far as it is there.
+    pub(super) fn network(&self) -> &'a [u8] {
+        let range = usize::from(self.headers.network)..usize::from(self.headers.transport);
+        self.packet.get(range).unwrap_or_default()
+    }
+
+    pub(super) fn tcp(&self) -> Option<tcp::Segment<&'a [u8]>> {
+        tcp::Segment::new(self.packet.get(self.headers.transport.into()..)?)
+    }
+
+    fn payload_len(&self) -> u32 {
+        self.payload.map_or(0, |payload| self.end - payload) as u32
+    }
+
+    fn shape(&self, segment_size: u16) -> Shape {
+        let Headers { network, transport, protocol, .. } = *self.headers;
+        let payload = self.payload.map_or(network, |payload| payload as u16);
+        let whole = self.payload_len();
+        Shape {
+            layout: Layout { network, transport, payload },
+            protocol: Some(protocol),
+            ip_len: (self.end - usize::from(network)) as u32,
+            gso_size: if segment_size == 0 { whole as u16 } else { segment_size },
+            gso_segs: self.segments(segment_size),
+            gso_type: if self.headers.is_ipv6() { GsoType::TCPV6 } else { GsoType::TCPV4 },
+            flags: self.tcp().map_or_else(Default::default, |tcp| tcp.flags()),
+            checksum: self.checksum.state(),
+        }
+    }
+
+    /// G20: how many wire packets a super-packet makes.
+    fn segments(&self, segment_size: u16) -> u16 {
+        let is_sound = self.headers.protocol == Protocol::TCP && self.checksum != Verified::Bad;
+        if segment_size == 0 || !is_sound {
+            return 1;
+        }
+        self.payload_len().div_ceil(segment_size.into()).max(1) as u16
+    }
+}
+
+/// Not IP, or headers that cannot be followed.
+fn opaque(packet: &[u8]) -> Examined {
+    let shape = Shape {
         layout: Layout::default(),
         protocol: None,
         ip_len: packet.len() as u32,
@@ -31,13 +104,99 @@ pub(super) fn shape_of_one(packet: &[u8], config: &GroConfig) -> Shape {
         flags: tcp::Flags::default(),
         checksum: Checksum::Unknown,
     };
-    if let Ok(headers) = Headers::parse(packet, config.link) {
-        let present = packet.len() - usize::from(headers.network);
-        let network = headers.network;
-        shape.protocol = Some(headers.protocol);
-        shape.layout = Layout { network, transport: headers.transport, payload: network };
-        shape.ip_len =
-            ip_len(packet, network.into()).filter(|len| *len <= present).unwrap_or(present) as u32;
+    let refusal = Some(FlushReason::NotMergeable);
+    Examined { shape, flow: None, refusal, seq: 0, payload_len: 0 }
+}
+
+/// G4: where the IP packet ends.
+struct Lengths {
+    /// The end of the IP packet; of all bytes where the header lies.
+    end: usize,
+    /// Whether header and bytes agree, Ethernet padding aside.
+    agree: bool,
+}
+
+impl Lengths {
+    fn of(packet: &[u8], headers: &Headers, link: Link) -> Self {
+        let network = usize::from(headers.network);
+        let end = network + ip_len(packet, network).unwrap_or(0);
+        if end < usize::from(headers.transport) || end > packet.len() {
+            return Self { end: packet.len(), agree: false };
+        }
+        // A switch that takes a tag off may have padded the frame as if the tag did not count.
+        let shortest = ethernet::MIN_FRAME_LEN + headers.vlan.count() * vlan::TAG_LEN;
+        let is_padding = matches!(link, Link::Ethernet) && packet.len() <= shortest;
+        Self { end, agree: end == packet.len() || is_padding }
     }
-    shape
+
+    /// G6: where the payload begins, if the transport header is sound.
+    fn payload(&self, packet: &[u8], headers: &Headers) -> Option<usize> {
+        if !self.agree || headers.fragment != Fragment::Whole {
+            return None;
+        }
+        let transport = usize::from(headers.transport);
+        let header_len = match headers.protocol {
+            Protocol::TCP => tcp_header_len(packet, transport)?,
+            Protocol::UDP => udp_header_len(packet, transport, self.end)?,
+            _ => return None,
+        };
+        Some(transport + header_len).filter(|payload| *payload <= self.end)
+    }
+}
+
+fn tcp_header_len(packet: &[u8], transport: usize) -> Option<usize> {
+    let len = usize::from(packet.byte(transport + 12)? >> 4) * 4;
+    (len >= tcp::HEADER_LEN).then_some(len)
+}
+
+fn udp_header_len(packet: &[u8], transport: usize, end: usize) -> Option<usize> {
+    let len = usize::from(packet.be16(transport + 4)?);
+    (len >= udp::HEADER_LEN && transport + len == end).then_some(udp::HEADER_LEN)
+}
+
+/// What the transport checksum turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verified {
+    /// Not looked at.
+    Unknown,
+    Good,
+    Partial,
+    Bad,
+}
+
+impl Verified {
+    const fn state(self) -> Checksum {
+        match self {
+            Self::Good => Checksum::Valid,
+            Self::Partial => Checksum::Partial,
+            Self::Unknown | Self::Bad => Checksum::Unknown,
+        }
+    }
+}
+
+/// G7: the transport checksum of a packet whose lengths agree; `packet` ends where the IP packet ends.
+///
+/// UDP does not merge, and whoever gets a datagram verifies it: only a partial checksum is looked for.
+fn verify(packet: &[u8], headers: &Headers, payload: usize, rx: RxChecksum) -> Verified {
+    let transport = usize::from(headers.transport);
+    let is_udp = headers.protocol == Protocol::UDP;
+    let at = transport + if is_udp { udp::CHECKSUM } else { tcp::CHECKSUM };
+    debug_assert!(at < payload);
+    let Some(field) = packet.be16(at) else { return Verified::Unknown };
+    match rx {
+        RxChecksum::Trust => return Verified::Good,
+        RxChecksum::Verify if is_udp => return Verified::Unknown,
+        _ => {}
+    }
+    let pseudo =
+        pseudo_header(&headers.addresses, headers.protocol, (packet.len() - transport) as u16);
+    if rx == RxChecksum::Partial && field == pseudo.folded() {
+        return Verified::Partial;
+    }
+    if is_udp {
+        return Verified::Unknown;
+    }
+    let total = pseudo + sum(&packet[transport..]);
+    // 0xFFFF passes for 0, but no sender writes it, and segmentation would write 0 (G30).
+    if total.folded() == 0xffff && field != 0xffff { Verified::Good } else { Verified::Bad }
 }

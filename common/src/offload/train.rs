@@ -220,7 +220,7 @@ impl<H: AsRef<[u8]>> Train<H> {
         let network = usize::from(self.shape.layout.network);
         let ip_len = match self.packets.len() {
             1 => self.ip_len(),
-            _ => super::packet::ip_len(packet, network).unwrap_or(0),
+            _ => super::ip_len(packet, network).unwrap_or(0),
         };
         network + ip_len
     }

@@ -1,0 +1,240 @@
+//! A packet joins, starts or passes; trains go.
+
+use alloc::vec::Vec;
+
+use super::spacing::Spacing;
+use super::table::Table;
+use super::wheel::Wheel;
+use crate::flow::FlowKey;
+use crate::offload::packet::{Examined, examine};
+use crate::offload::rules::{self, Held, Ids};
+use crate::offload::{GroConfig, Hold, Train};
+use crate::reason::FlushReason;
+
+/// An open train waits for twice the mean gap of its flow: less would miss every second packet, more
+/// would delay the last one of a row for little.
+const PATIENCE: u64 = 2;
+
+/// Where released trains go.
+pub trait Sink<H> {
+    /// Takes `train`, released because of `reason`.
+    fn train(&mut self, train: Train<H>, reason: FlushReason);
+}
+
+impl<H, F: FnMut(Train<H>, FlushReason)> Sink<H> for F {
+    fn train(&mut self, train: Train<H>, reason: FlushReason) {
+        self(train, reason);
+    }
+}
+
+/// Merges consecutive packets of one flow into trains.
+///
+/// It holds packets by their handles `H` and never copies them. All storage is made in
+/// [`new`](Self::new); the time a packet takes does not grow with the number of flows. Times are in
+/// nanoseconds of any clock that does not run backwards.
+#[derive(Debug)]
+pub struct Coalescer<H> {
+    config: GroConfig,
+    table: Table<Slot<H>>,
+    wheel: Wheel,
+    spacing: Spacing,
+    /// Storage for trains.
+    spare: Vec<Vec<H>>,
+    held: usize,
+}
+
+/// A train that is held.
+#[derive(Debug)]
+struct Slot<H> {
+    held: Held,
+    packets: Vec<H>,
+    /// When its first packet came.
+    born: u64,
+    /// Whether it was to be held beyond a burst.
+    waits: bool,
+}
+
+impl<H: AsRef<[u8]>> Coalescer<H> {
+    /// A coalescer that holds nothing.
+    #[must_use]
+    pub fn new(config: GroConfig) -> Self {
+        let ceiling = match config.hold {
+            Hold::EndOfBurst => 0,
+            Hold::AtMost(ceiling) | Hold::Adaptive { ceiling } => ceiling,
+        };
+        let storage = || Vec::with_capacity(config.max_segments.max(1));
+        Self {
+            table: Table::new(config.flows, config.hash_keys),
+            wheel: Wheel::new(config.flows.max(1), ceiling),
+            spacing: Spacing::new(config.flows.max(1), ceiling),
+            spare: (0..config.flows + config.spare_trains).map(|_| storage()).collect(),
+            held: 0,
+            config,
+        }
+    }
+
+    /// Takes a packet that arrived at `now`. It joins the train of its flow, starts one, or goes on as it
+    /// came, after whatever is held of its flow.
+    #[inline]
+    pub fn push(&mut self, packet: H, now: u64, out: &mut impl Sink<H>) {
+        self.push_super(packet, 0, now, out);
+    }
+
+    /// Takes a TCP packet that is a super-packet already, whose segments carry `segment_size` bytes
+    /// (G20). 0 says that it is none.
+    pub fn push_super(&mut self, packet: H, segment_size: u16, now: u64, out: &mut impl Sink<H>) {
+        let examined = examine(packet.as_ref(), segment_size, &self.config);
+        let (Some(flow), false) = (examined.flow, examined.refusal.is_some() && self.held == 0)
+        else {
+            return self.pass(packet, &examined, out);
+        };
+        let hash = self.table.hash(&flow);
+        let slot = self.table.find(hash, &flow);
+        let arrival = Arrival { packet, examined, flow, hash, now };
+        match (slot, examined.refusal) {
+            (None, None) => self.start(arrival, out),
+            (None, Some(_)) => self.pass(arrival.packet, &examined, out),
+            (Some(slot), None) => self.join(slot, arrival, out),
+            (Some(slot), Some(reason)) => {
+                self.release(slot, reason, out);
+                self.pass(arrival.packet, &examined, out);
+            }
+        }
+    }
+
+    /// Releases what is not to be held longer than to the end of the burst, or is due at `now`.
+    pub fn end_of_burst(&mut self, now: u64, out: &mut impl Sink<H>) {
+        if self.config.hold == Hold::EndOfBurst {
+            return self.flush(FlushReason::EndOfBurst, out);
+        }
+        while let Some(slot) = self.wheel.due(now) {
+            let waits = self.table.train(slot).is_some_and(|train| train.waits);
+            let reason = if waits { FlushReason::Timeout } else { FlushReason::EndOfBurst };
+            self.release(slot, reason, out);
+        }
+    }
+
+    /// Releases everything, oldest train first.
+    pub fn flush(&mut self, reason: FlushReason, out: &mut impl Sink<H>) {
+        while let Some(slot) = self.table.oldest() {
+            self.release(slot, reason, out);
+        }
+    }
+
+    /// When [`end_of_burst`](Self::end_of_burst) is to be called again at the latest; `None` while
+    /// nothing is held.
+    #[must_use]
+    pub fn deadline(&self) -> Option<u64> {
+        self.wheel.earliest()
+    }
+
+    /// How many packets are held.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Takes back the storage of a train whose packets have gone.
+    pub fn recycle(&mut self, mut packets: Vec<H>) {
+        packets.clear();
+        if self.spare.len() < self.spare.capacity() {
+            self.spare.push(packets);
+        }
+    }
+
+    /// G23: a train goes if the packet does not fit, and the packet starts the next one.
+    fn join(&mut self, slot: u32, arrival: Arrival<H>, out: &mut impl Sink<H>) {
+        let Some(Slot { held, packets, .. }) = self.table.train(slot) else { return };
+        let head = packets.first().map(AsRef::as_ref).unwrap_or_default();
+        let bytes = arrival.packet.as_ref();
+        match rules::join(held, head, &arrival.examined, bytes, &self.config) {
+            Ok(ids) => self.append(slot, arrival, ids, out),
+            Err(reason) => {
+                self.release(slot, reason, out);
+                self.start(arrival, out);
+            }
+        }
+    }
+
+    fn append(&mut self, slot: u32, arrival: Arrival<H>, ids: Ids, out: &mut impl Sink<H>) {
+        let Arrival { packet, examined, hash, now, .. } = arrival;
+        let Some(train) = self.table.train_mut(slot) else { return };
+        train.held.extend(&examined, ids);
+        train.packets.push(packet);
+        self.held += 1;
+        if let Some(reason) = rules::closing(&train.held, &examined, &self.config) {
+            return self.release(slot, reason, out);
+        }
+        let due = due(self.config.hold, &mut self.spacing, hash, train.born, now);
+        train.waits |= due > now;
+        self.wheel.update(slot, now, due);
+    }
+
+    fn start(&mut self, arrival: Arrival<H>, out: &mut impl Sink<H>) {
+        let Arrival { packet, examined, flow, hash, now } = arrival;
+        let held = Held::new(&examined);
+        let due = due(self.config.hold, &mut self.spacing, hash, now, now);
+        if let Some(reason) = rules::closing(&held, &examined, &self.config) {
+            return self.emit_one(packet, &held, reason, out);
+        }
+        if let (true, Some(oldest)) = (self.table.is_full(), self.table.oldest()) {
+            self.release(oldest, FlushReason::Capacity, out);
+        }
+        let packets = self.storage_with(packet);
+        let train = Slot { held, packets, born: now, waits: due > now };
+        if let Some(slot) = self.table.insert(hash, flow, train) {
+            self.wheel.insert(slot, now, due);
+            self.held += 1;
+        }
+    }
+
+    /// A packet that takes no part goes on as it came.
+    fn pass(&mut self, packet: H, examined: &Examined, out: &mut impl Sink<H>) {
+        let reason = examined.refusal.unwrap_or(FlushReason::NotMergeable);
+        self.emit_one(packet, &Held::new(examined), reason, out);
+    }
+
+    fn release(&mut self, slot: u32, reason: FlushReason, out: &mut impl Sink<H>) {
+        if let Some(Slot { held, packets, .. }) = self.table.remove(slot) {
+            self.wheel.remove(slot);
+            self.held -= packets.len();
+            out.train(Train::new(packets, held.shape(self.config.profile)), reason);
+        }
+    }
+
+    fn emit_one(&mut self, packet: H, held: &Held, reason: FlushReason, out: &mut impl Sink<H>) {
+        let packets = self.storage_with(packet);
+        out.train(Train::new(packets, held.shape(self.config.profile)), reason);
+    }
+
+    /// Storage that holds `packet`. New storage is made only for a sink that keeps more trains than
+    /// [`GroConfig::spare_trains`] says.
+    fn storage_with(&mut self, packet: H) -> Vec<H> {
+        let mut packets = self.spare.pop().unwrap_or_default();
+        packets.reserve(self.config.max_segments.max(1));
+        packets.push(packet);
+        packets
+    }
+}
+
+/// A packet on its way to its flow's train.
+struct Arrival<H> {
+    packet: H,
+    examined: Examined,
+    flow: FlowKey,
+    hash: u64,
+    now: u64,
+}
+
+/// G25: when a train that began at `born` and got a packet at `now` is due; `now` itself says that it is
+/// not held beyond the burst.
+fn due(hold: Hold, spacing: &mut Spacing, hash: u64, born: u64, now: u64) -> u64 {
+    match hold {
+        Hold::EndOfBurst => now,
+        Hold::AtMost(time) => born.saturating_add(time),
+        Hold::Adaptive { ceiling } => match spacing.observe(hash, now) {
+            Some(mean) if mean <= ceiling => (now + PATIENCE * mean).min(born + ceiling),
+            _ => now,
+        },
+    }
+}

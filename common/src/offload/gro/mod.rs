@@ -1,0 +1,17 @@
+//! The coalescer (GRO).
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `coalescer` | a packet joins, starts or passes; trains go |
+//! | `table` | the trains held, by flow and by age |
+//! | `spacing` | how far apart each flow's packets have come lately |
+//! | `wheel` | when which train is due |
+//! | `list` | linked lists of slots |
+
+mod coalescer;
+mod list;
+mod spacing;
+mod table;
+mod wheel;
+
+pub use coalescer::{Coalescer, Sink};

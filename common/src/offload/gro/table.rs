@@ -1,0 +1,103 @@
+//! The bounded flow table (G24): a keyed hash to the slot of each flow's train, and their order by age.
+
+use alloc::vec::Vec;
+
+use ahash::RandomState;
+use hashbrown::HashTable;
+
+use super::list::{Links, List};
+use crate::flow::FlowKey;
+
+/// At most so many trains: a slot number has 32 bits, and a worker's frames are far fewer.
+const MAX_FLOWS: usize = 1 << 16;
+
+/// The trains held, one for each flow.
+#[derive(Debug)]
+pub(super) struct Table<T> {
+    hasher: RandomState,
+    /// Slots by flow.
+    index: HashTable<u32>,
+    entries: Vec<Option<Entry<T>>>,
+    free: Vec<u32>,
+    /// Slots in the order their trains began.
+    ages: List,
+    links: Links,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    flow: FlowKey,
+    hash: u64,
+    train: T,
+}
+
+impl<T> Table<T> {
+    /// A table for `flows` trains, at least one.
+    pub(super) fn new(flows: usize, keys: [u64; 4]) -> Self {
+        let flows = flows.clamp(1, MAX_FLOWS);
+        let [a, b, c, d] = keys;
+        Self {
+            hasher: RandomState::with_seeds(a, b, c, d),
+            // With half of it in use a hash table clears its graves in place and never grows.
+            index: HashTable::with_capacity(2 * flows),
+            entries: (0..flows).map(|_| None).collect(),
+            free: (0..flows as u32).rev().collect(),
+            ages: List::EMPTY,
+            links: Links::new(flows),
+        }
+    }
+
+    pub(super) fn hash(&self, flow: &FlowKey) -> u64 {
+        self.hasher.hash_one(flow)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.free.is_empty()
+    }
+
+    /// The slot of the train held for `flow`.
+    pub(super) fn find(&self, hash: u64, flow: &FlowKey) -> Option<u32> {
+        let is_it = |slot: &u32| self.entry(*slot).is_some_and(|entry| entry.flow == *flow);
+        self.index.find(hash, is_it).copied()
+    }
+
+    /// The train that began first.
+    pub(super) fn oldest(&self) -> Option<u32> {
+        self.ages.first()
+    }
+
+    pub(super) fn train(&self, slot: u32) -> Option<&T> {
+        self.entry(slot).map(|entry| &entry.train)
+    }
+
+    pub(super) fn train_mut(&mut self, slot: u32) -> Option<&mut T> {
+        self.entries.get_mut(slot as usize)?.as_mut().map(|entry| &mut entry.train)
+    }
+
+    /// Puts in a train for `flow`, which has none; `None` if the table is full.
+    pub(super) fn insert(&mut self, hash: u64, flow: FlowKey, train: T) -> Option<u32> {
+        let slot = self.free.pop()?;
+        self.entries[slot as usize] = Some(Entry { flow, hash, train });
+        let entries = &self.entries;
+        self.index.insert_unique(hash, slot, |slot| {
+            entries[*slot as usize].as_ref().map_or(0, |entry| entry.hash)
+        });
+        self.ages.push_back(&mut self.links, slot);
+        Some(slot)
+    }
+
+    /// Takes out the train at `slot`.
+    pub(super) fn remove(&mut self, slot: u32) -> Option<T> {
+        let entry = self.entries.get_mut(slot as usize)?.take()?;
+        if let Ok(found) = self.index.find_entry(entry.hash, |other| *other == slot) {
+            found.remove();
+        }
+        self.ages.remove(&mut self.links, slot);
+        self.free.push(slot);
+        Some(entry.train)
+    }
+
+    fn entry(&self, slot: u32) -> Option<&Entry<T>> {
+        self.entries.get(slot as usize)?.as_ref()
+    }
+}
