@@ -7,6 +7,8 @@
 //! | `mem_port` | [`MemPort`]: the side of the wire, four rings of any size |
 //! | `mem_host` | [`MemHost`]: the side of the local kernel |
 //! | `hops` | [`FixedHops`]: next hops that are known, or are not |
+//! | `talker` | [`Talker`]: well-formed packets of one TCP connection |
+//! | `schedule` | [`play`]: a worker among them, driven by bytes; [`audit`]: its books |
 //!
 //! They are published, not test-only: whoever builds a stage on the library tests it with these.
 
@@ -15,8 +17,12 @@ mod hops;
 mod mem_host;
 mod mem_port;
 mod record;
+mod schedule;
+mod talker;
 
 pub use hops::FixedHops;
 pub use mem_host::MemHost;
 pub use mem_port::MemPort;
 pub use record::Record;
+pub use schedule::{audit, play};
+pub use talker::Talker;

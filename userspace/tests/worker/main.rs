@@ -1,0 +1,10 @@
+//! A worker, turn by turn, between a wire and a host made of memory: order, pressure, faults, and
+//! after every turn the ledger.
+
+mod drops;
+mod random;
+mod rig;
+mod running;
+mod stopping;
+mod to_host;
+mod to_wire;

@@ -1,0 +1,155 @@
+//! A turn allocates nothing, whatever it meets. A test binary of its own: the counting allocator is
+//! the whole program's.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice::config::Idle;
+use sluice::pipeline::{End, Turn, Worker, WorkerConfig};
+use sluice::port::Sent;
+use sluice::sim::{FixedHops, MemHost, MemPort, Talker};
+use sluice::xsk::{FrameCount, Heartbeat, RingSize, Umem};
+use sluice_common::offload::{GroConfig, Hold};
+use sluice_common::wire::tcp::Flags;
+
+struct Counting;
+
+thread_local! {
+    /// Calls of the allocator by this thread while it looks.
+    static CALLS: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+fn count() {
+    CALLS.with(|calls| calls.set(calls.get().map(|count| count + 1)));
+}
+
+// SAFETY: every call goes to the system's allocator, unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(memory, layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often `work` called the allocator, freeing included.
+fn calls(work: impl FnOnce()) -> usize {
+    CALLS.with(|calls| calls.set(Some(0)));
+    work();
+    CALLS.with(Cell::take).unwrap_or(0)
+}
+
+struct Rig<'u> {
+    worker: Worker<'u, MemPort<'u>, MemHost, FixedHops>,
+    now: u64,
+}
+
+impl<'u> Rig<'u> {
+    fn new(umem: &'u Umem, hold: Hold) -> Self {
+        let config = WorkerConfig {
+            queue: 0,
+            gro: GroConfig { hold, ..GroConfig::default() },
+            mtu: 1500,
+            idle: Idle::Spin,
+            fail_open: Duration::from_millis(100),
+        };
+        let beat = Arc::new(Heartbeat::unwatched(1).unwrap()).beat(0);
+        let (port, hops) =
+            (MemPort::new(RingSize::new(256).unwrap()), FixedHops::known([6; 6], [8; 6]));
+        let (mut worker, _) =
+            Worker::new(config, umem.pool(), port, MemHost::default(), hops, beat).unwrap();
+        // The other sides' records are not the worker's memory: room for all they will hold.
+        let (wire, host, hops) = worker.sides();
+        for record in [&mut wire.wire, &mut host.taken, &mut hops.kernel] {
+            record.reserve(20_000, 32 << 20);
+        }
+        Self { worker, now: 0 }
+    }
+
+    /// A turn, which must not call the allocator. What the host waits to give is freed by the host
+    /// made of memory as it is taken: `given` calls are its own.
+    fn turn(&mut self, given: usize) -> Turn {
+        self.now += 20_000;
+        let mut turn = Turn::Idle;
+        let calls = calls(|| turn = self.worker.turn(self.now));
+        assert!(calls <= given, "{calls} calls of the allocator in a turn, {given} of the host's");
+        turn
+    }
+}
+
+#[test]
+fn the_allocator_is_watched() {
+    assert_eq!(calls(|| drop(std::hint::black_box(Box::new(1)))), 2);
+    assert_eq!(calls(|| ()), 0);
+}
+
+#[test]
+fn receiving_allocates_nothing_and_frees_nothing() {
+    for hold in [Hold::EndOfBurst, Hold::AtMost(50_000), Hold::Adaptive { ceiling: 100_000 }] {
+        let umem = Umem::heap(FrameCount::new(1024).unwrap());
+        let mut rig = Rig::new(&umem, hold);
+        let mut talkers: Vec<_> = (0..300).map(|port| Talker::new(port, 0)).collect();
+        for round in 0..200 {
+            let (wire, host, _) = rig.worker.sides();
+            host.answer = [Sent::Done, Sent::Done, Sent::Full, Sent::Refused][round / 10 % 4];
+            for burst in 0..64 {
+                let one = if round % 2 == 0 { round } else { round * 64 + burst } % 300;
+                wire.deliver(&talkers[one].packet(100, Flags::ACK));
+            }
+            rig.turn(0);
+        }
+        assert!(rig.worker.counts().to_host_supers > 0, "trains were made");
+    }
+}
+
+#[test]
+fn sending_allocates_nothing() {
+    let umem = Umem::heap(FrameCount::new(1024).unwrap());
+    let mut rig = Rig::new(&umem, Hold::EndOfBurst);
+    let mut talker = Talker::new(9, 0);
+    for round in 0..200 {
+        let packet = talker.super_packet(30 * 1460, 1460, Flags::ACK);
+        let (wire, host, hops) = rig.worker.sides();
+        wire.withhold_completions = round % 7 == 3;
+        hops.link = (round % 11 != 5).then_some(([6; 6], [8; 6]));
+        host.deliver(&packet);
+        // A turn sends up to three of thirty.
+        rig.turn(3);
+    }
+    assert!(rig.worker.counts().to_wire_packets > 5_000);
+    assert!(rig.worker.counts().to_kernel_packets > 0);
+}
+
+#[test]
+fn stopping_allocates_nothing() {
+    let umem = Umem::heap(FrameCount::new(1024).unwrap());
+    let mut rig = Rig::new(&umem, Hold::EndOfBurst);
+    let (wire, host, _) = rig.worker.sides();
+    host.answer = Sent::Full;
+    for port in 0..50 {
+        wire.deliver(&Talker::new(port, 0).packet(100, Flags::ACK));
+    }
+    rig.turn(0);
+    let now = rig.now;
+    rig.worker.begin_stop(End::Stopped, now);
+    while rig.turn(0) != Turn::Ended {
+        rig.now += 10_000_000;
+    }
+}
