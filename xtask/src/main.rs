@@ -55,3 +55,27 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Xtask::command().debug_assert();
+    }
+
+    #[test]
+    fn every_documented_task_is_one() {
+        let documented = sluice_lab::documented();
+        let ours = documented.iter().filter_map(|one| one.command.strip_prefix("cargo xtask "));
+        assert!(ours.clone().count() > 3);
+        for line in ours {
+            let words = ["xtask"].into_iter().chain(line.split_whitespace());
+            if let Err(error) = Xtask::try_parse_from(words) {
+                panic!("cargo xtask {line}: {error}");
+            }
+        }
+    }
+}

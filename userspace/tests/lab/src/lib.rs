@@ -37,9 +37,11 @@
 //! | `stats` | what it counts |
 //! | `stream` | a connection that never rests, and how well it fared |
 //! | `capture` | what an interface really sent and received |
+//! | `commands` | what the documentation tells people to type |
 //! | `wait` | waiting for a condition with a bound |
 
 mod capture;
+mod commands;
 mod namespace;
 mod owner;
 mod process;
@@ -51,6 +53,7 @@ mod wait;
 mod wire;
 
 pub use capture::{Capture, Captured, Direction};
+pub use commands::{Documented, documented, top};
 pub use namespace::Namespace;
 pub use owner::sweep;
 pub use process::Process;
