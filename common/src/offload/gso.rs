@@ -3,10 +3,8 @@
 //! [`Segmenter::new`] judges the packet and its vnet header, of which it believes nothing; only then is
 //! anything written, so that a packet goes out whole or not at all.
 
-use core::ops::Range;
-
 use super::template::Template;
-use super::{GsoType, VnetHeader};
+use super::{ChecksumMode, GsoType, VnetHeader};
 use crate::checksum::{Sum, copy, sum};
 use crate::reason::DropReason;
 use crate::wire::{Addresses, Bytes, Fragment, Headers, Link, Protocol, tcp, udp};
@@ -82,10 +80,7 @@ impl<'a> Segmenter<'a> {
     #[inline]
     #[must_use]
     pub fn segment_len(&self, i: usize) -> usize {
-        match &self.work {
-            Work::Split(template) => template.header_len() + self.payload_range(i).len(),
-            _ => self.packet.len(),
-        }
+        self.header_len() + self.payload(i).len()
     }
 
     /// Writes wire packet `i` to the beginning of `out` and returns its length. The payload is copied
@@ -95,30 +90,86 @@ impl<'a> Segmenter<'a> {
     /// If `i` is not below [`count`](Self::count), or `out` shorter than
     /// [`segment_len`](Self::segment_len).
     pub fn write(&self, i: usize, out: &mut [u8]) -> usize {
-        match &self.work {
-            Work::Whole => out[..self.packet.len()].copy_from_slice(self.packet),
-            Work::Complete { start, at } => self.complete(*start, *at, out),
-            Work::Split(template) => {
-                let payload = &self.packet[self.payload_range(i)];
-                let (head, tail) = out.split_at_mut(template.header_len());
-                let total = copy(payload, &mut tail[..payload.len()]);
-                template.write(i, &self.packet[..head.len()], payload.len(), total, head);
-            }
+        let payload = self.payload(i);
+        let (head, tail) = out[..self.segment_len(i)].split_at_mut(self.header_len());
+        if matches!(self.work, Work::Whole) {
+            tail.copy_from_slice(payload);
+        } else {
+            let payload_sum = copy(payload, tail);
+            self.head(i, head, Some(payload_sum));
         }
         self.segment_len(i)
     }
 
-    fn payload_range(&self, i: usize) -> Range<usize> {
+    /// S18: writes only the header of wire packet `i`, for a port that gathers; what follows it is
+    /// [`payload`](Self::payload). With [`ChecksumMode::Partial`] (S9) the port completes the checksum
+    /// that stands at [`checksum_at`](Self::checksum_at). Returns the header's length.
+    ///
+    /// # Panics
+    /// If `i` is not below [`count`](Self::count), or `out` shorter than
+    /// [`header_len`](Self::header_len).
+    pub fn write_header(&self, i: usize, out: &mut [u8], mode: ChecksumMode) -> usize {
+        let payload_sum = match mode {
+            ChecksumMode::Full => Some(sum(self.payload(i))),
+            ChecksumMode::Partial => None,
+        };
+        let head = &mut out[..self.header_len()];
+        self.head(i, head, payload_sum);
+        head.len()
+    }
+
+    /// Bytes [`write_header`](Self::write_header) writes: none for a packet that goes as it is.
+    #[inline]
+    #[must_use]
+    pub fn header_len(&self) -> usize {
         match &self.work {
-            Work::Split(template) => template.payload_range(i, self.packet.len()),
-            _ => 0..self.packet.len(),
+            Work::Whole => 0,
+            Work::Complete { at, .. } => at + 2,
+            Work::Split(template) => template.header_len(),
         }
     }
 
-    fn complete(&self, start: usize, at: usize, out: &mut [u8]) {
-        out[..start].copy_from_slice(&self.packet[..start]);
-        let total = copy(&self.packet[start..], &mut out[start..self.packet.len()]);
-        out[at..at + 2].copy_from_slice(&completed(total, at - start).to_be_bytes());
+    /// What follows the header of wire packet `i`.
+    ///
+    /// # Panics
+    /// If `i` is not below [`count`](Self::count).
+    #[inline]
+    #[must_use]
+    pub fn payload(&self, i: usize) -> &'a [u8] {
+        match &self.work {
+            Work::Split(template) => &self.packet[template.payload_range(i, self.packet.len())],
+            _ => &self.packet[self.header_len()..],
+        }
+    }
+
+    /// Where a wire packet's checksum begins to sum and where it stands, in bytes from the IP header;
+    /// `None` if it is complete as it is.
+    #[must_use]
+    pub fn checksum_at(&self) -> Option<(usize, usize)> {
+        let transport = usize::from(self.headers.transport);
+        match &self.work {
+            Work::Whole => None,
+            Work::Complete { start, at } => Some((*start, *at)),
+            Work::Split(_) => Some((transport, transport + tcp::CHECKSUM)),
+        }
+    }
+
+    /// Writes the header of wire packet `i`; without `payload_sum` its checksum stays partial.
+    fn head(&self, i: usize, out: &mut [u8], payload_sum: Option<Sum>) {
+        let header = &self.packet[..out.len()];
+        match &self.work {
+            Work::Split(template) => {
+                template.write(i, header, self.payload(i).len(), payload_sum, out);
+            }
+            Work::Complete { start, at } => {
+                out.copy_from_slice(header);
+                if let Some(payload_sum) = payload_sum {
+                    let total = sum(&header[*start..]).then(payload_sum, at - start);
+                    out[*at..].copy_from_slice(&completed(total, at - start).to_be_bytes());
+                }
+            }
+            Work::Whole => {}
+        }
     }
 }
 
@@ -207,12 +258,4 @@ fn tcp_header_end(packet: &[u8], headers: &Headers) -> Option<usize> {
     let transport = usize::from(headers.transport);
     let len = usize::from(packet.byte(transport + 12)? >> 4) * 4;
     (len >= tcp::HEADER_LEN && transport + len <= packet.len()).then_some(transport + len)
-}
-
-/// The sum of a header whose length is even.
-pub(super) fn sum_without(header: &[u8], words: &[usize]) -> Sum {
-    let holes = words.iter().fold(Sum::default(), |holes, at| {
-        holes + Sum::of(!u16::from_be_bytes([header[*at], header[*at + 1]]))
-    });
-    sum(header) + holes
 }

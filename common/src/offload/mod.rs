@@ -32,8 +32,8 @@ pub use gro::{Coalescer, Sink};
 pub use gso::Segmenter;
 pub use profile::{Profile, RxChecksum};
 #[cfg(feature = "alloc")]
-pub use train::{Checksum, ChecksumMode, Train};
-pub use vnet::{GsoType, VnetHeader};
+pub use train::{Checksum, Train};
+pub use vnet::{ChecksumMode, GsoType, VnetHeader};
 
 use crate::wire::{Bytes, ipv6};
 

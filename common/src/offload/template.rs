@@ -3,8 +3,7 @@
 use core::ops::Range;
 
 use super::GsoType;
-use super::gso::sum_without;
-use crate::checksum::{Sum, pseudo_header};
+use crate::checksum::{Sum, pseudo_header, sum};
 use crate::wire::{Headers, Protocol, ipv4, ipv6, tcp};
 
 /// What is the same in all segments, summed once: per segment only the words that differ are added.
@@ -21,7 +20,9 @@ pub(super) struct Template {
     id: u16,
     /// IPv4 header without total length, identification and checksum.
     network_sum: Sum,
-    /// Pseudo header without length; TCP header without sequence number, flags and checksum.
+    /// Pseudo header without length.
+    pseudo_sum: Sum,
+    /// The same and the TCP header without sequence number, flags and checksum.
     transport_sum: Sum,
 }
 
@@ -44,6 +45,7 @@ impl Template {
         };
         let tcp_header = &packet[transport..header_len];
         let [.., s0, s1, s2, s3] = *tcp_header.first_chunk::<8>().unwrap_or(&[0; 8]);
+        let pseudo_sum = pseudo_header(&headers.addresses, Protocol::TCP, 0);
         Self {
             is_ipv6,
             transport,
@@ -55,8 +57,8 @@ impl Template {
             flags: tcp::Flags(tcp_header[13]),
             id,
             network_sum,
-            transport_sum: pseudo_header(&headers.addresses, Protocol::TCP, 0)
-                + sum_without(tcp_header, &[4, 6, 12, 16]),
+            pseudo_sum,
+            transport_sum: pseudo_sum + sum_without(tcp_header, &[4, 6, 12, 16]),
         }
     }
 
@@ -78,20 +80,28 @@ impl Template {
         start..(start + self.gso_size).min(packet_len)
     }
 
-    /// Writes segment `i`'s header to `out`, which is as long as `header`.
+    /// Writes segment `i`'s header to `out`, which is as long as `header`. Without `payload_sum` the
+    /// checksum stays partial (S9).
     pub(super) fn write(
         &self,
         i: usize,
         header: &[u8],
         payload_len: usize,
-        payload_sum: Sum,
+        payload_sum: Option<Sum>,
         out: &mut [u8],
     ) {
         out.copy_from_slice(header);
         let (network, transport) = out.split_at_mut(self.transport);
         self.write_network(i, payload_len, network);
-        let len = (self.header_len - self.transport + payload_len) as u16;
-        self.write_transport(i, Sum::of(len) + payload_sum, transport);
+        let len = Sum::of((self.header_len - self.transport + payload_len) as u16);
+        let sum = self.write_transport(i, transport);
+        let checksum = match payload_sum {
+            Some(payload_sum) => (sum + len + payload_sum).checksum(),
+            None => (self.pseudo_sum + len).folded(),
+        };
+        if let Some(mut segment) = tcp::Segment::new(transport) {
+            segment.set_checksum(checksum);
+        }
     }
 
     /// S6, S8: length, identification and header checksum.
@@ -113,19 +123,19 @@ impl Template {
         }
     }
 
-    /// S4, S5, S9: sequence number, flags and checksum.
-    fn write_transport(&self, i: usize, rest: Sum, header: &mut [u8]) {
+    /// S4, S5: sequence number and flags. Returns the sum of all but length, payload and checksum.
+    fn write_transport(&self, i: usize, header: &mut [u8]) -> Sum {
         let seq = self.seq.wrapping_add((i * self.gso_size) as u32);
         let flags = self.flags_of(i);
-        let differing = Sum::of((seq >> 16) as u16)
-            + Sum::of(seq as u16)
-            + Sum::of(u16::from_be_bytes([header[12], flags.0]));
-        let checksum = (self.transport_sum + differing + rest).checksum();
+        let offset_and_flags = u16::from_be_bytes([header[12], flags.0]);
         if let Some(mut segment) = tcp::Segment::new(header) {
             segment.set_seq(seq);
             segment.set_flags(flags);
-            segment.set_checksum(checksum);
         }
+        self.transport_sum
+            + Sum::of((seq >> 16) as u16)
+            + Sum::of(seq as u16)
+            + Sum::of(offset_and_flags)
     }
 
     /// S5: FIN and PSH on the last only; CWR on the first only, or on all under AccECN.
@@ -139,4 +149,12 @@ impl Template {
         }
         flags
     }
+}
+
+/// The sum of a header but for the words at these offsets: a word's complement takes it out.
+fn sum_without(header: &[u8], words: &[usize]) -> Sum {
+    let holes = words.iter().fold(Sum::default(), |holes, at| {
+        holes + Sum::of(!u16::from_be_bytes([header[*at], header[*at + 1]]))
+    });
+    sum(header) + holes
 }

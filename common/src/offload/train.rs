@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{GsoType, VnetHeader, derive};
+use super::{ChecksumMode, GsoType, VnetHeader, derive};
 use crate::wire::{Headers, Link, Protocol, tcp, udp};
 
 /// What is known of a train's transport checksums.
@@ -15,15 +15,6 @@ pub enum Checksum {
     Valid,
     /// The field holds the pseudo-header sum only, and is to be completed before the packet is on a wire.
     Partial,
-}
-
-/// What a derived header's transport checksum is to hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChecksumMode {
-    /// The folded pseudo-header sum: whoever segments the train completes it.
-    Partial,
-    /// The checksum of the whole.
-    Full,
 }
 
 /// Where the headers of a packet begin and end, in bytes from its start.

@@ -54,6 +54,15 @@ impl GsoType {
     }
 }
 
+/// What the transport checksum of a header that is written is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChecksumMode {
+    /// The folded pseudo-header sum: whoever sends it on a wire completes it.
+    Partial,
+    /// The checksum, header and payload summed.
+    Full,
+}
+
 /// A virtio-net header, host byte order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VnetHeader {

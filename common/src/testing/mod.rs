@@ -5,5 +5,9 @@
 //! here uses the code it tests but for the parser: sums are the naive ones.
 
 mod packet;
+mod round_trip;
+mod stream;
 
 pub use packet::{Field, Packet};
+pub use round_trip::{round_trip, round_trip_of_bytes};
+pub use stream::{Event, stream};

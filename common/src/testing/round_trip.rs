@@ -1,0 +1,206 @@
+//! The property: what is coalesced comes out complete, in order, and segments to the same bytes.
+
+use alloc::collections::BTreeMap;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::stream::Event;
+use crate::checksum::naive;
+use crate::flow::FlowKey;
+use crate::offload::{Checksum, ChecksumMode, Coalescer, GroConfig, RxChecksum, Segmenter, Train};
+use crate::reason::FlushReason;
+use crate::wire::{Headers, Link, Protocol};
+
+/// A packet that knows when it came.
+#[derive(Debug)]
+struct Numbered {
+    number: usize,
+    bytes: Vec<u8>,
+}
+
+impl AsRef<[u8]> for Numbered {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Coalesces the packets of `events` and checks all that must hold of what comes out:
+/// nothing is lost or added, no flow's packets change their order, a packet that is alone is as it came,
+/// and a train, written as one linear super-packet, segments to its packets byte for byte (G30).
+/// Returns why each train went.
+///
+/// # Panics
+/// If any of it does not hold.
+pub fn round_trip(events: &[Event], config: GroConfig) -> Vec<FlushReason> {
+    let mut coalescer = Coalescer::new(config);
+    let mut out: Vec<(Train<Numbered>, FlushReason)> = Vec::new();
+    let (mut now, mut count) = (1, 0);
+    for event in events {
+        let mut sink = |train, reason| out.push((train, reason));
+        match event {
+            Event::Packet(bytes) => {
+                coalescer.push(Numbered { number: count, bytes: bytes.clone() }, now, &mut sink);
+                count += 1;
+            }
+            Event::EndOfBurst(pause) => {
+                coalescer.end_of_burst(now, &mut sink);
+                assert!(
+                    coalescer.deadline().is_none_or(|due| due > now),
+                    "G25: nothing is overdue"
+                );
+                now += pause;
+            }
+        }
+        let emitted: usize = out.iter().map(|(train, _)| train.packets().len()).sum();
+        assert_eq!(emitted + coalescer.held(), count, "no packet is lost or added");
+        assert_eq!(coalescer.deadline().is_some(), coalescer.held() > 0, "G25");
+    }
+    coalescer.flush(FlushReason::Shutdown, &mut |train, reason| out.push((train, reason)));
+    assert_eq!(coalescer.held(), 0);
+    check_order(&out, config.link);
+    for (train, _) in &out {
+        check_train(train, &config);
+    }
+    out.into_iter().map(|(_, reason)| reason).collect()
+}
+
+/// G23: the packets of a flow leave in the order in which they came.
+fn check_order(out: &[(Train<Numbered>, FlushReason)], link: Link) {
+    let mut last: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+    for packet in out.iter().flat_map(|(train, _)| train.packets()) {
+        let Ok(headers) = Headers::parse(&packet.bytes[..], link) else { continue };
+        let Some(flow) = FlowKey::of(&headers) else { continue };
+        let flow = alloc::format!("{flow:?}").into_bytes();
+        let before = last.insert(flow, packet.number);
+        assert!(before < Some(packet.number), "packet {} overtook {before:?}", packet.number);
+    }
+}
+
+fn check_train(train: &Train<Numbered>, config: &GroConfig) {
+    assert!(train.is_segmented());
+    assert_eq!(usize::from(train.gso_segs()), train.packets().len());
+    if train.packets().len() == 1 {
+        check_one(train, config.link);
+    } else {
+        check_super(train, config);
+    }
+}
+
+/// G29: a train of one leaves bit for bit as it came, but for Ethernet padding.
+fn check_one(train: &Train<Numbered>, link: Link) {
+    let linear = linear(train, link, ChecksumMode::Partial);
+    let came = &train.packets()[0].bytes;
+    let padding = came.strip_prefix(&linear[..]).expect("bytes change in a train of one");
+    assert!(padding.is_empty() || train.is_ip());
+    assert_eq!(train.vnet_header().gso_type, 0);
+}
+
+fn check_super(train: &Train<Numbered>, config: &GroConfig) {
+    let whole = linear(train, Link::None, ChecksumMode::Partial);
+    assert_eq!(whole.len(), train.ip_len());
+    assert!(whole.len() <= config.max_size.min(65_535) as usize, "G18");
+    check_segments(train, &whole, config);
+    let whole = linear(train, Link::None, ChecksumMode::Full);
+    assert!(checksums_hold(&whole), "G28: a plain frame gets the full checksum");
+}
+
+/// G30.
+fn check_segments(train: &Train<Numbered>, whole: &[u8], config: &GroConfig) {
+    let segmenter = Segmenter::new(whole, &train.vnet_header(), usize::MAX)
+        .expect("a train's own vnet header is refused")
+        .keeping(train.gso_type());
+    assert_eq!(segmenter.count(), train.packets().len());
+    for (i, packet) in train.packets().iter().enumerate() {
+        let mut segment = vec![0; segmenter.segment_len(i)];
+        segmenter.write(i, &mut segment);
+        let mut came = from_ip(&packet.bytes, config.link).to_vec();
+        came.truncate(segment.len());
+        equalise(&mut came, &mut segment, train.checksum());
+        assert_eq!(segment, came, "packet {i} of {}", train.packets().len());
+        if config.rx_checksum != RxChecksum::Trust {
+            assert!(checksums_hold(&segment));
+        }
+    }
+}
+
+/// Two things a segment need not have as the packet had it: an urgent pointer without URG, which means
+/// nothing and is not compared (G12), and a partial checksum, which segmentation completes.
+fn equalise(came: &mut [u8], segment: &mut [u8], checksum: Checksum) {
+    let Ok(headers) = Headers::parse(&*came, Link::None) else { return };
+    let transport = usize::from(headers.transport);
+    let urgent = transport + 18..transport + 20;
+    if came[urgent.clone()] != segment[urgent.clone()] {
+        segment[urgent.clone()].copy_from_slice(&came[urgent]);
+        complete(segment, &headers);
+    }
+    if checksum == Checksum::Partial {
+        complete(came, &headers);
+    }
+}
+
+/// Makes the TCP checksum in the plainest way.
+fn complete(packet: &mut [u8], headers: &Headers) {
+    let at = usize::from(headers.transport) + 16;
+    packet[at..at + 2].fill(0);
+    let checksum = !transport_sum(packet, headers);
+    packet[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
+}
+
+fn checksums_hold(packet: &[u8]) -> bool {
+    let Ok(headers) = Headers::parse(packet, Link::None) else { return false };
+    let network = &packet[..headers.transport.into()];
+    let ip_holds = headers.is_ipv6() || naive(network).folded() == 0xffff;
+    ip_holds && transport_sum(packet, &headers) == 0xffff
+}
+
+fn transport_sum(packet: &[u8], headers: &Headers) -> u16 {
+    let transport = usize::from(headers.transport);
+    let addresses = if headers.is_ipv6() { 8..40 } else { 12..20 };
+    let mut bytes = packet[addresses].to_vec();
+    bytes.extend([0, Protocol::TCP.0]);
+    bytes.extend(((packet.len() - transport) as u16).to_be_bytes());
+    bytes.extend(&packet[transport..]);
+    naive(&bytes).folded()
+}
+
+fn linear(train: &Train<Numbered>, link: Link, mode: ChecksumMode) -> Vec<u8> {
+    let mut bytes = vec![0; train.header_len(link)];
+    let len = train.write_header(&mut bytes, link, mode);
+    assert_eq!(len, bytes.len());
+    train.payloads().for_each(|payload| bytes.extend(payload));
+    bytes
+}
+
+fn from_ip(packet: &[u8], link: Link) -> &[u8] {
+    let network = Headers::parse(packet, link).map_or(0, |headers| headers.network);
+    &packet[network.into()..]
+}
+
+/// [`round_trip`] of the stream and the configuration that any bytes tell: the body of the fuzz target
+/// of that name, and of the property test.
+pub fn round_trip_of_bytes(data: &[u8]) -> Vec<FlushReason> {
+    let Some((&[choice, size, segments, flows], plan)) = data.split_first_chunk() else {
+        return Vec::new();
+    };
+    let config = config(choice, size, segments, flows);
+    round_trip(&super::stream(plan, config.rx_checksum == RxChecksum::Partial), config)
+}
+
+fn config(choice: u8, size: u8, segments: u8, flows: u8) -> GroConfig {
+    use crate::offload::{Hold, Profile};
+    GroConfig {
+        enabled: choice != 0xff,
+        profile: [Profile::Linux, Profile::Linux612, Profile::AccEcn][usize::from(choice % 3)],
+        rx_checksum: if choice & 0x40 == 0 { RxChecksum::Verify } else { RxChecksum::Partial },
+        hold: match choice >> 3 & 3 {
+            0 | 1 => Hold::EndOfBurst,
+            2 => Hold::AtMost(1_000),
+            _ => Hold::Adaptive { ceiling: 2_000 },
+        },
+        flows: usize::from(flows % 5) + 1,
+        max_size: if size < 128 { 65_535 } else { u32::from(size) * 16 },
+        max_segments: if segments < 128 { 64 } else { usize::from(segments % 8) + 1 },
+        spare_trains: 4,
+        ..GroConfig::default()
+    }
+}
