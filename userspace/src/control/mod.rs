@@ -7,6 +7,7 @@
 //! | [`link`] | an interface: index, MAC address, MTU, addresses |
 //! | [`netns`] | which network namespace this is |
 //! | [`routes`] | policy rules and routes that bring the replies of steered flows to the TUN device |
+//! | [`next_hops`] | the link header of each destination, kept current |
 //! | [`sysctl`] | settings under `/proc/sys/net`, with the value they had |
 //! | [`journal`] | what was changed, on disk before it is changed, so that it can be undone |
 
@@ -14,6 +15,7 @@ pub mod journal;
 pub mod link;
 pub mod netlink;
 pub mod netns;
+pub mod next_hops;
 pub mod nic;
 pub mod routes;
 pub mod sysctl;

@@ -12,6 +12,33 @@
 //! protocol matches nothing else, so ICMP lookups and raw sockets of another protocol see the routes
 //! as they are without Sluice, and so does [`next_hops`](super::next_hops).
 
+//!
+//! The supervisor, once the data plane has opened the TUN device (down) and its sockets:
+//!
+//! ```no_run
+//! # use sluice::config::Config;
+//! use sluice::control::{journal::Journal, link::Link, netlink, routes, sysctl};
+//! # async fn supervise(config: &Config, journal: &mut Journal) -> anyhow::Result<()> {
+//! let (handle, iface) = (netlink::connect()?, &config.ports[0].iface);
+//! // Settings before the device is up: it must never get an address.
+//! for setting in sysctl::for_tun(&config.host.tun)?.into_iter().chain(sysctl::for_nic(iface)?) {
+//!     journal.apply(setting.into(), &handle).await?;
+//! }
+//! Link::find(&handle, &config.host.tun).await?.set_up(&handle).await?;
+//! let sources = Link::find(&handle, iface).await?.global_addresses(&handle).await?;
+//! let rules = routes::plan(&config.host, &config.rules)?;
+//! let mut policy = routes::PolicyRoutes::new(handle, &config.host, rules, sources);
+//! policy.check_table().await?;
+//! journal.record(policy.changes())?;
+//! policy.install().await?; // the heartbeat is there
+//! policy.withdraw().await?; // the heartbeat has stopped
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A device that is gone, with a data plane that has died, takes its routes and its settings along: a
+//! new one needs all of this again.
+
 mod plan;
 mod policy;
 mod rule;
