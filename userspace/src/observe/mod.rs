@@ -5,10 +5,12 @@
 //! | `counters` | [`WorkerCounters`]: one writer, any number of readers |
 //! | `histogram` | [`Latency`]: how long a packet stayed |
 //! | `ledger` | [`Ledger`]: where every frame is |
+//! | [`report`] | what `sluice stats` shows |
 
 mod counters;
 mod histogram;
 mod ledger;
+pub mod report;
 
 pub use counters::{Counts, WorkerCounters};
 pub use histogram::{Histogram, Latency};

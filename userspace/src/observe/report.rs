@@ -1,0 +1,353 @@
+//! What `sluice stats` shows: one document, as JSON for programs and as tables for people.
+//!
+//! Counters are maps from label to count, so that a newer process can say more to an older client.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde::{Deserialize, Serialize};
+
+/// Counters by their labels.
+pub type Counters = BTreeMap<String, u64>;
+
+/// The whole document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Version of the running process.
+    pub version: String,
+    /// What it does: `host`.
+    pub mode: String,
+    /// How it is: `running` (packets and, where wanted, policy routes go through it), `opening`, `stalled`
+    /// (no sign of life; everything passes to the kernel) or `waiting` (for the data plane's next start).
+    pub state: String,
+    /// How long it has been running, in seconds.
+    pub uptime_s: f64,
+    /// The process that moves packets.
+    pub data_plane: DataPlaneReport,
+    /// The interface.
+    pub port: PortReport,
+    /// The TUN device and the policy routes.
+    pub host: HostReport,
+    /// The steering rules in order.
+    pub rules: Vec<RuleReport>,
+    /// Packets by what the XDP program did with them, and why.
+    pub verdicts: Counters,
+    /// One entry a queue. Empty while the data plane does not answer.
+    pub workers: Vec<WorkerReport>,
+}
+
+/// The process that moves packets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataPlaneReport {
+    /// Its process number, while there is one.
+    pub pid: Option<u32>,
+    /// How often it was started again.
+    pub restarts: u64,
+    /// Why it ended the last time.
+    pub last_end: Option<String>,
+}
+
+/// The interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortReport {
+    /// Its name.
+    pub iface: String,
+    /// Where the XDP program is attached: `native`, `generic` or `none`.
+    pub xdp: String,
+    /// Why there, when it is not the driver.
+    pub xdp_reason: Option<String>,
+    /// How often the program was attached anew because the rings stayed empty.
+    pub reattached: u64,
+    /// The queues.
+    pub queues: Vec<QueueReport>,
+}
+
+/// One queue of the interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueReport {
+    /// Its number.
+    pub queue: u32,
+    /// Whether the NIC reads and writes the frames itself.
+    pub zero_copy: bool,
+    /// Why not, when it does not.
+    pub reason: Option<String>,
+    /// Whether the frames are in huge pages.
+    pub huge_pages: bool,
+    /// Time since its worker's last sign of life, in milliseconds; none before the first.
+    pub heartbeat_age_ms: Option<u64>,
+}
+
+/// The TUN device and the policy routes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostReport {
+    /// Name of the TUN device.
+    pub tun: String,
+    /// Whether policy routes are wanted (`routes = "mirror"`).
+    pub routes_wanted: bool,
+    /// Whether they are there now.
+    pub routes_installed: bool,
+    /// Routing table of the TUN's default route.
+    pub table: u32,
+}
+
+/// A steering rule and what it matched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleReport {
+    /// The rule in words.
+    pub rule: String,
+    /// What it does: `steer`, `pass` or `drop`.
+    pub action: String,
+    /// Packets it matched.
+    pub packets: u64,
+    /// Their bytes, link headers included.
+    pub bytes: u64,
+}
+
+/// What one worker has counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerReport {
+    /// The queue it serves.
+    pub queue: u32,
+    /// The CPU it is pinned to; none where it could not be pinned.
+    pub core: Option<usize>,
+    /// CPU time it has used, in milliseconds.
+    pub cpu_ms: u64,
+    /// Packets, bytes and trains each way.
+    pub counters: Counters,
+    /// Trains by the reason of their release.
+    pub flushes: Counters,
+    /// Packets dropped in user space, by reason.
+    pub drops: Counters,
+    /// What the kernel counts for the socket (`XDP_STATISTICS`).
+    pub socket: Counters,
+    /// Where its frames are.
+    pub ledger: LedgerReport,
+    /// Time from the receive ring to the hand-over.
+    pub latency: LatencyReport,
+}
+
+/// The frames of one worker, by who has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerReport {
+    /// All frames of the UMEM.
+    pub total: u32,
+    /// In the pool.
+    pub free: u32,
+    /// In trains that are being coalesced.
+    pub held: u32,
+    /// In the backlog.
+    pub backlog: u32,
+    /// The kernel's, to receive into.
+    pub inbound: u32,
+    /// The kernel's, to send.
+    pub outbound: u32,
+    /// Whether they add up.
+    pub balanced: bool,
+}
+
+/// Percentiles of a time, in nanoseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatencyReport {
+    /// How many were measured.
+    pub count: u64,
+    /// Half are below.
+    pub p50_ns: u64,
+    /// 90 % are below.
+    pub p90_ns: u64,
+    /// 99 % are below.
+    pub p99_ns: u64,
+    /// 99.9 % are below.
+    pub p999_ns: u64,
+    /// The longest.
+    pub max_ns: u64,
+}
+
+impl Report {
+    /// A counter summed over all workers.
+    fn sum(&self, of: impl Fn(&WorkerReport) -> &Counters) -> Counters {
+        let mut total = Counters::new();
+        for (label, count) in self.workers.iter().flat_map(of) {
+            *total.entry(label.clone()).or_default() += count;
+        }
+        total
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}\n", about(self))?;
+        writeln!(f, "{}\n", rules(&self.rules))?;
+        writeln!(f, "{}\n", counters("verdict", &self.verdicts))?;
+        for worker in &self.workers {
+            writeln!(f, "{}\n", about_worker(worker))?;
+        }
+        writeln!(f, "{}\n", counters("all workers", &self.sum(|worker| &worker.counters)))?;
+        writeln!(f, "{}\n", counters("train released because", &self.sum(|w| &w.flushes)))?;
+        writeln!(f, "{}\n", counters("dropped because", &self.sum(|worker| &worker.drops)))?;
+        write!(f, "{}", counters("socket", &self.sum(|worker| &worker.socket)))
+    }
+}
+
+fn about(report: &Report) -> Table {
+    let Report { version, mode, state, uptime_s, data_plane, port, host, .. } = report;
+    let mut table = table(["sluice", version]);
+    table.add_row(["mode", mode]);
+    table.add_row(["state", state]);
+    table.add_row(["up", &format!("{uptime_s:.1} s")]);
+    let pid = data_plane.pid.map_or_else(|| "none".to_owned(), |pid| format!("process {pid}"));
+    table.add_row(["data plane", &format!("{pid}, {} restarts", data_plane.restarts)]);
+    if let Some(why) = &data_plane.last_end {
+        table.add_row(["ended last because", why]);
+    }
+    table.add_row(["interface", &port.iface]);
+    table.add_row(["XDP", &with_reason(&port.xdp, port.xdp_reason.as_deref())]);
+    for queue in &port.queues {
+        table.add_row([format!("queue {}", queue.queue), queue_text(queue)]);
+    }
+    table.add_row(["TUN device", &host.tun]);
+    let routes = match (host.routes_wanted, host.routes_installed) {
+        (false, _) => "none wanted".to_owned(),
+        (true, false) => "withdrawn".to_owned(),
+        (true, true) => format!("installed, table {}", host.table),
+    };
+    table.add_row(["policy routes", &routes]);
+    table
+}
+
+fn queue_text(queue: &QueueReport) -> String {
+    let copy = if queue.zero_copy { "zero-copy" } else { "copy" };
+    let copy = with_reason(copy, queue.reason.as_deref());
+    let pages = if queue.huge_pages { "huge pages" } else { "ordinary pages" };
+    let age = queue.heartbeat_age_ms;
+    let age = age.map_or_else(|| "none yet".to_owned(), |age| format!("{age} ms ago"));
+    format!("{copy}, {pages}, sign of life {age}")
+}
+
+fn with_reason(text: &str, reason: Option<&str>) -> String {
+    reason.map_or_else(|| text.to_owned(), |reason| format!("{text} ({reason})"))
+}
+
+fn rules(rules: &[RuleReport]) -> Table {
+    let mut table = table(["#", "rule", "action", "packets", "bytes"]);
+    for (index, rule) in rules.iter().enumerate() {
+        let RuleReport { rule, action, packets, bytes } = rule;
+        let (packets, bytes) = (packets.to_string(), bytes.to_string());
+        table.add_row([&index.to_string(), rule, action, &packets, &bytes]);
+    }
+    align_right(&mut table, &[3, 4]);
+    table
+}
+
+fn about_worker(worker: &WorkerReport) -> Table {
+    let mut table = table([format!("worker of queue {}", worker.queue), String::new()]);
+    let core = worker.core.map_or_else(|| "any".to_owned(), |core| core.to_string());
+    table.add_row(["core".to_owned(), core]);
+    table.add_row(["CPU time".to_owned(), format!("{:.3} s", worker.cpu_ms as f64 / 1e3)]);
+    let LedgerReport { total, free, held, backlog, inbound, outbound, balanced } = worker.ledger;
+    let balance = if balanced { "balanced" } else { "NOT BALANCED" };
+    let frames = format!(
+        "{total}: {free} free, {held} held, {backlog} in the backlog, {inbound} to receive, \
+         {outbound} to send; {balance}"
+    );
+    table.add_row(["frames".to_owned(), frames]);
+    let LatencyReport { count, p50_ns, p90_ns, p99_ns, p999_ns, max_ns } = worker.latency;
+    let micros = |ns: u64| ns as f64 / 1e3;
+    let latency = format!(
+        "p50 {:.1}, p90 {:.1}, p99 {:.1}, p99.9 {:.1}, max {:.1} µs of {count}",
+        micros(p50_ns),
+        micros(p90_ns),
+        micros(p99_ns),
+        micros(p999_ns),
+        micros(max_ns)
+    );
+    table.add_row(["ring to hand-over".to_owned(), latency]);
+    table
+}
+
+/// The counters that are not 0, largest first.
+fn counters(heading: &str, counters: &Counters) -> Table {
+    let mut table = table([heading, "count"]);
+    let mut counted: Vec<_> = counters.iter().filter(|&(_, &count)| count > 0).collect();
+    counted.sort_by_key(|&(_, &count)| std::cmp::Reverse(count));
+    for (label, count) in counted {
+        table.add_row([label, &count.to_string()]);
+    }
+    align_right(&mut table, &[1]);
+    table
+}
+
+fn table<T: Into<comfy_table::Cell>, const N: usize>(header: [T; N]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(header);
+    table
+}
+
+fn align_right(table: &mut Table, columns: &[usize]) {
+    for &column in columns {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        let counters = |label: &str, count| Counters::from([(label.to_owned(), count)]);
+        let worker = |queue| WorkerReport {
+            queue,
+            drops: counters("backlog_full", 3),
+            flushes: counters("window", 0),
+            ..WorkerReport::default()
+        };
+        Report {
+            version: "0.1.0".into(),
+            mode: "host".into(),
+            uptime_s: 1.5,
+            state: "running".into(),
+            data_plane: DataPlaneReport { pid: Some(7), restarts: 0, last_end: None },
+            port: PortReport {
+                iface: "eth1".into(),
+                xdp: "generic".into(),
+                xdp_reason: Some("the driver has no XDP".into()),
+                reattached: 0,
+                queues: Vec::new(),
+            },
+            host: HostReport {
+                tun: "sluice0".into(),
+                routes_wanted: true,
+                routes_installed: false,
+                table: 5154,
+            },
+            rules: vec![RuleReport {
+                rule: "proto tcp".into(),
+                action: "steer".into(),
+                packets: 1,
+                bytes: 60,
+            }],
+            verdicts: counters("steered", 9),
+            workers: vec![worker(0), worker(1)],
+        }
+    }
+
+    #[test]
+    fn the_tables_sum_over_workers_and_leave_zeros_out() {
+        let text = report().to_string();
+        assert!(
+            text.lines().any(|line| line.contains("backlog_full") && line.contains('6')),
+            "{text}"
+        );
+        assert!(!text.contains("window"), "{text}");
+        assert!(text.contains("generic (the driver has no XDP)"), "{text}");
+        assert!(text.contains("withdrawn"), "{text}");
+    }
+
+    #[test]
+    fn the_document_survives_the_socket() {
+        let text = serde_json::to_string(&report()).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report());
+    }
+}
