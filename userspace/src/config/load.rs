@@ -14,9 +14,16 @@ impl Config {
     /// [`ConfigError::Read`] when there is no reading it, [`ConfigError::Invalid`] with everything that
     /// is wrong with what it says.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(file)
-            .map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
-        Self::parse(&text, file)
+        Self::parse(&Self::read(file)?, file)
+    }
+
+    /// Reads `file` without looking at what it says.
+    ///
+    /// # Errors
+    /// [`ConfigError::Read`] when there is no reading it.
+    pub fn read(file: &Path) -> Result<String, ConfigError> {
+        std::fs::read_to_string(file)
+            .map_err(|source| ConfigError::Read { file: file.to_owned(), source })
     }
 
     /// Checks the configuration `text`; `file` is how messages call it.

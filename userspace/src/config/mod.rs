@@ -17,8 +17,5 @@ pub use model::{
     Config, Control, Cores, Flush, Host, Idle, Mode, Offload, Port, PortRange, Proto, Queues,
     Routes, Rule, RxChecksum, Worker, XdpMode, ZeroCopy,
 };
-
-/// The most queues of one interface that can be served: the slots of the XDP program's socket map.
-pub const MAX_QUEUES: u32 = 64;
-/// The most steering rules: one bit each in the classifier's bitmaps.
-pub const MAX_RULES: usize = 64;
+pub use sluice_common::abi::MAX_QUEUES;
+pub use sluice_common::classify::MAX_RULES;

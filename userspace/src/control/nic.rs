@@ -7,7 +7,7 @@ use ethtool::{
     EthtoolAttr, EthtoolChannelAttr, EthtoolFeatureAttr, EthtoolFeatureBit, EthtoolHandle,
 };
 use futures::{Stream, StreamExt, TryStreamExt};
-use netlink_packet_route::link::{LinkAttribute, LinkFlags};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use rtnetlink::packet_core::ErrorMessage;
 use serde::{Deserialize, Serialize};
 
@@ -87,19 +87,7 @@ impl Nic {
     /// # Errors
     /// [`NicError`] when there is no such interface or netlink does not answer.
     pub async fn find(iface: &str) -> Result<Self, NicError> {
-        let (connection, handle, _) = rtnetlink::new_connection()
-            .map_err(|source| NicError::Socket { iface: iface.to_owned(), source })?;
-        let connection = tokio::spawn(connection);
-        let reply = handle.link().get().match_name(iface.to_owned()).execute().try_next().await;
-        connection.abort();
-        let link = match reply {
-            Ok(Some(link)) => link,
-            Ok(None) => return Err(NicError::Missing { iface: iface.to_owned() }),
-            Err(rtnetlink::Error::NetlinkError(error)) if is_missing(&error) => {
-                return Err(NicError::Missing { iface: iface.to_owned() });
-            }
-            Err(error) => return Err(refused(iface, &error)),
-        };
+        let link = link(iface).await?;
         let mut nic = Self {
             iface: iface.to_owned(),
             index: link.header.index,
@@ -121,6 +109,36 @@ impl Nic {
             nic.queues = channels;
         }
         Ok(nic)
+    }
+}
+
+/// How many packets `iface` has received, by its own count.
+///
+/// # Errors
+/// [`NicError`] when there is no such interface or netlink does not answer.
+pub async fn received(iface: &str) -> Result<u64, NicError> {
+    let attributes = link(iface).await?.attributes;
+    let count = attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Stats64(stats) => Some(stats.rx_packets),
+        _ => None,
+    });
+    count.ok_or_else(|| refused(iface, &"no statistics"))
+}
+
+/// What the kernel says about the link.
+async fn link(iface: &str) -> Result<LinkMessage, NicError> {
+    let (connection, handle, _) = rtnetlink::new_connection()
+        .map_err(|source| NicError::Socket { iface: iface.to_owned(), source })?;
+    let connection = tokio::spawn(connection);
+    let reply = handle.link().get().match_name(iface.to_owned()).execute().try_next().await;
+    connection.abort();
+    match reply {
+        Ok(Some(link)) => Ok(link),
+        Ok(None) => Err(NicError::Missing { iface: iface.to_owned() }),
+        Err(rtnetlink::Error::NetlinkError(error)) if is_missing(&error) => {
+            Err(NicError::Missing { iface: iface.to_owned() })
+        }
+        Err(error) => Err(refused(iface, &error)),
     }
 }
 

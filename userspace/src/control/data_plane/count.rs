@@ -1,0 +1,93 @@
+//! What a worker has counted, as the supervisor hears it.
+
+use sluice_common::reason::{DropReason, FlushReason};
+
+use crate::observe::report::{Counters, LatencyReport, LedgerReport, WorkerReport};
+use crate::observe::{Counts, Histogram, Ledger};
+use crate::port::Statistics;
+
+/// A worker's counts under their labels.
+pub(super) fn worker_report(
+    queue: u32,
+    core: Option<usize>,
+    counts: &Counts,
+    latency: &Histogram,
+) -> WorkerReport {
+    let counters = counts.plain().filter(|(label, _)| *label != "cpu_ns");
+    WorkerReport {
+        queue,
+        core,
+        cpu_ms: counts.cpu_ns / 1_000_000,
+        counters: labelled(counters),
+        flushes: labelled(FlushReason::ALL.iter().map(|&r| (r.label(), counts.released(r)))),
+        drops: labelled(DropReason::ALL.iter().map(|&r| (r.label(), counts.dropped(r)))),
+        socket: labelled(statistics(counts.statistics)),
+        ledger: ledger(&counts.ledger),
+        latency: percentiles(latency),
+    }
+}
+
+fn labelled(counts: impl Iterator<Item = (&'static str, u64)>) -> Counters {
+    counts.map(|(label, count)| (label.to_owned(), count)).collect()
+}
+
+fn statistics(statistics: Statistics) -> impl Iterator<Item = (&'static str, u64)> {
+    let Statistics { rx_dropped, rx_invalid, rx_ring_full, rx_fill_empty, .. } = statistics;
+    let Statistics { tx_invalid, tx_ring_empty, .. } = statistics;
+    [
+        ("rx_dropped", rx_dropped),
+        ("rx_invalid", rx_invalid),
+        ("rx_ring_full", rx_ring_full),
+        ("rx_fill_empty", rx_fill_empty),
+        ("tx_invalid", tx_invalid),
+        ("tx_ring_empty", tx_ring_empty),
+    ]
+    .into_iter()
+}
+
+fn ledger(ledger: &Ledger) -> LedgerReport {
+    LedgerReport {
+        total: ledger.total,
+        free: ledger.free,
+        held: ledger.held,
+        backlog: ledger.backlog,
+        inbound: ledger.rings.inbound(),
+        outbound: ledger.rings.outbound(),
+        balanced: ledger.is_balanced(),
+    }
+}
+
+fn percentiles(latency: &Histogram) -> LatencyReport {
+    LatencyReport {
+        count: latency.len(),
+        p50_ns: latency.value_at_quantile(0.5),
+        p90_ns: latency.value_at_quantile(0.9),
+        p99_ns: latency.value_at_quantile(0.99),
+        p999_ns: latency.value_at_quantile(0.999),
+        max_ns: latency.max(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::Latency;
+
+    #[test]
+    fn every_count_has_its_label_and_every_reason_is_there() {
+        let mut counts = Counts { cpu_ns: 7_999_999, from_wire_packets: 5, ..Counts::default() };
+        counts.released[FlushReason::Push.index()] = 2;
+        counts.dropped_outbound[DropReason::NoRoute.index()] = 3;
+        let mut latency = Latency::empty();
+        latency.saturating_record(1_000);
+        let report = worker_report(1, Some(4), &counts, &latency);
+        assert_eq!((report.queue, report.core, report.cpu_ms), (1, Some(4), 7));
+        assert_eq!(report.counters["from_wire_packets"], 5);
+        assert_eq!(report.flushes["push"], 2);
+        assert_eq!(report.drops["no_route"], 3);
+        assert_eq!(report.flushes.len(), FlushReason::COUNT);
+        assert_eq!(report.drops.len(), DropReason::COUNT);
+        assert_eq!(report.latency.count, 1);
+        assert!(report.ledger.balanced, "0 of 0 frames");
+    }
+}

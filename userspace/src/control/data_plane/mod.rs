@@ -1,0 +1,83 @@
+//! The data plane: opens everything with the supervisor's rights, gives them up, runs the workers.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `open` | packet memory, sockets, TUN queues, next hops |
+//! | `cores` | which worker runs where |
+//! | `work` | the workers' threads, and the talk with the supervisor meanwhile |
+//! | `count` | what a worker has counted, as the supervisor hears it |
+//!
+//! Everything is opened on the main thread, before any other is started: capabilities belong to
+//! threads, and none may keep them.
+
+mod cores;
+mod count;
+mod error;
+mod open;
+mod work;
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream as Pair;
+
+use tokio::net::UnixStream;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+pub use self::error::DataPlaneError;
+use self::open::Maps;
+use super::protocol::{Answer, Line, Order, Setup};
+use super::{descriptors, privileges};
+use crate::config::Config;
+
+/// The whole life of a data plane: its standard input is the line to the supervisor.
+///
+/// # Errors
+/// What kept it from running; the supervisor has been told.
+pub fn run(runtime: &Runtime) -> Result<(), DataPlaneError> {
+    let stream = Pair::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let maps = descriptors::receive(&stream).map_err(DataPlaneError::NotStartedBySupervisor)?;
+    stream.set_nonblocking(true)?;
+    let _within = runtime.enter();
+    // Who stops the service stops all of its processes; this one stops when the supervisor says so.
+    let _ignored = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+    let mut line = Line::new(UnixStream::from_std(stream)?);
+    let outcome = live(runtime, &mut line, maps);
+    if let Err(error) = &outcome {
+        let told = Answer::Failed { message: error.to_string() };
+        // A supervisor that is gone needs no telling.
+        let _ = runtime.block_on(line.say(&told));
+    }
+    outcome
+}
+
+fn live(
+    runtime: &Runtime,
+    line: &mut Line,
+    [xsks, heartbeat]: [OwnedFd; 2],
+) -> Result<(), DataPlaneError> {
+    let setup = runtime.block_on(hear_setup(line))?;
+    privileges::die_with(setup.supervisor)?;
+    let config = Config::parse(&setup.config, &setup.file)?;
+    let memory = open::memory(&config, &setup)?;
+    let maps = Maps { xsks, heartbeat };
+    let mut ready = runtime.block_on(open::everything(&config, &setup, &memory, &maps))?;
+    drop(maps);
+    privileges::drop_all()?;
+    // The change of user has cleared the request.
+    privileges::die_with(setup.supervisor)?;
+    let opened = Answer::Opened(ready.take_opened());
+    runtime.block_on(line.say(&opened))?;
+    match runtime.block_on(line.hear())? {
+        Some(Order::Go) => work::work(runtime, line, ready),
+        Some(Order::Stop) => Ok(runtime.block_on(line.say(&Answer::Stopped(Vec::new())))?),
+        other => Err(DataPlaneError::OutOfTurn { heard: format!("{other:?}") }),
+    }
+}
+
+async fn hear_setup(line: &mut Line) -> Result<Setup, DataPlaneError> {
+    match line.hear().await? {
+        Some(Order::Open(setup)) => Ok(setup),
+        other => Err(DataPlaneError::OutOfTurn { heard: format!("{other:?}") }),
+    }
+}

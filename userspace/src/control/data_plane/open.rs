@@ -1,0 +1,210 @@
+//! Opening everything that takes a privilege.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use core_affinity::CoreId;
+use sluice_common::offload::{GroConfig, Hold};
+
+use super::super::link::Link;
+use super::super::netlink;
+use super::super::next_hops::{self, Client, Resolver};
+use super::super::protocol::{Opened, OpenedQueue, Setup};
+use super::{DataPlaneError, cores};
+use crate::config::{Config, Flush, MAX_QUEUES, Offload};
+use crate::pipeline::{Handle, Worker, WorkerConfig};
+use crate::steer::insert_socket;
+use crate::tun;
+use crate::xsk::{
+    FrameCount, Heartbeat, MAX_MTU, Pages, Pool, QueueConfig, RingSize, Umem, XskPort, open_queue,
+};
+
+/// Longest time an adaptive train waits for its flow's next packet. At 1 Gbit/s full-size packets come
+/// 12 µs apart, so four fit; a longer wait would show in the round-trip time of a local network.
+const ADAPTIVE_CEILING_NS: u64 = 50_000;
+
+/// A worker of host mode.
+pub(super) type HostWorker<'u> = Worker<'u, XskPort<'u>, tun::Queue, Client>;
+
+/// The XDP program's maps.
+pub(super) struct Maps {
+    pub(super) xsks: OwnedFd,
+    pub(super) heartbeat: OwnedFd,
+}
+
+/// Everything open, nothing running.
+pub(super) struct Ready<'u> {
+    pub(super) workers: Vec<HostWorker<'u>>,
+    pub(super) handles: Vec<Handle>,
+    pub(super) cores: Vec<Option<CoreId>>,
+    pub(super) resolver: Resolver,
+    opened: Option<Opened>,
+}
+
+impl Ready<'_> {
+    /// What the supervisor is to know.
+    pub(super) fn take_opened(&mut self) -> Opened {
+        self.opened.take().unwrap_or(Opened { tun_index: 0, queues: Vec::new() })
+    }
+}
+
+/// The packet memory of every queue.
+pub(super) fn memory(config: &Config, setup: &Setup) -> Result<Vec<Umem>, DataPlaneError> {
+    let port = &config.ports[0];
+    let (frames, ring) = (FrameCount::new(port.frames)?, RingSize::new(port.ring)?);
+    Ok(Umem::map(frames, ring, setup.queues.len())?)
+}
+
+/// Sockets, TUN device, next hops, workers.
+pub(super) async fn everything<'u>(
+    config: &Config,
+    setup: &Setup,
+    memory: &'u [Umem],
+    maps: &Maps,
+) -> Result<Ready<'u>, DataPlaneError> {
+    let handle = netlink::connect()?;
+    let link = Link::find(&handle, &config.ports[0].iface).await?;
+    let mtu = checked_mtu(&link)?;
+    let cores = cores::assign(&config.worker.cores, setup.queues.len())?;
+    let sockets = sockets(config, setup, memory, maps)?;
+    let settings = tun::Settings {
+        name: &config.host.tun,
+        queues: setup.queues.len(),
+        mtu,
+        segment: config.offload.tso,
+    };
+    let (device, tun_queues) = tun::Device::open(&settings)?;
+    let (resolver, clients) = next_hops::open(&link, setup.queues.len())?;
+    let heartbeat = Arc::new(Heartbeat::map(maps.heartbeat.as_fd(), MAX_QUEUES)?);
+    let gro = coalescing(&config.offload)?;
+    let (mut workers, mut handles, mut queues) = (Vec::new(), Vec::new(), Vec::new());
+    for (((socket, host), hops), &queue) in
+        sockets.into_iter().zip(tun_queues).zip(clients).zip(&setup.queues)
+    {
+        let config = WorkerConfig {
+            queue,
+            gro,
+            mtu: mtu.into(),
+            idle: config.worker.idle,
+            fail_open: config.worker.fail_open,
+        };
+        let Socket { pool, port, opened } = socket;
+        let (worker, handle) = Worker::new(config, pool, port, host, hops, heartbeat.beat(queue))?;
+        workers.push(worker);
+        handles.push(handle);
+        queues.push(opened);
+    }
+    let opened = Some(Opened { tun_index: device.index, queues });
+    Ok(Ready { workers, handles, cores, resolver, opened })
+}
+
+/// The interface's MTU, which has to fit a frame.
+fn checked_mtu(link: &Link) -> Result<u16, DataPlaneError> {
+    match u16::try_from(link.mtu) {
+        Ok(mtu) if usize::from(mtu) <= MAX_MTU => Ok(mtu),
+        _ => Err(DataPlaneError::Mtu { iface: link.name.clone(), mtu: link.mtu, most: MAX_MTU }),
+    }
+}
+
+struct Socket<'u> {
+    pool: Pool<'u>,
+    port: XskPort<'u>,
+    opened: OpenedQueue,
+}
+
+/// One socket a queue: bound, its fill ring filled, and then in the map.
+fn sockets<'u>(
+    config: &Config,
+    setup: &Setup,
+    memory: &'u [Umem],
+    maps: &Maps,
+) -> Result<Vec<Socket<'u>>, DataPlaneError> {
+    let settings = &config.ports[0];
+    let mut sockets = Vec::with_capacity(memory.len());
+    for (umem, &queue) in memory.iter().zip(&setup.queues) {
+        let wanted = QueueConfig {
+            iface: settings.iface.clone(),
+            queue,
+            ring: RingSize::new(settings.ring)?,
+            zero_copy: settings.zero_copy,
+            busy_poll: settings.busy_poll.then_some(settings.busy_poll_budget),
+        };
+        let mut pool = umem.pool();
+        let (port, binding) = open_queue(umem, &mut pool, &wanted)?;
+        insert_socket(maps.xsks.as_fd(), queue, port.as_fd())?;
+        let huge_pages = *umem.pages() == Pages::Huge;
+        let (zero_copy, reason) = (binding.zero_copy, binding.reason);
+        let opened = OpenedQueue { queue, zero_copy, reason, huge_pages };
+        sockets.push(Socket { pool, port, opened });
+    }
+    Ok(sockets)
+}
+
+/// How the workers coalesce.
+fn coalescing(offload: &Offload) -> io::Result<GroConfig> {
+    let hold = match offload.flush {
+        Flush::Adaptive => Hold::Adaptive { ceiling: ADAPTIVE_CEILING_NS },
+        Flush::EndOfBurst => Hold::EndOfBurst,
+        Flush::After(time) => Hold::AtMost(time.as_nanos() as u64),
+    };
+    Ok(GroConfig {
+        enabled: offload.gro,
+        profile: offload.profile,
+        rx_checksum: offload.rx_checksum,
+        hold,
+        max_size: offload.max_size,
+        hash_keys: random_keys()?,
+        ..GroConfig::default()
+    })
+}
+
+/// Keys nobody outside can know (G24).
+fn random_keys() -> io::Result<[u64; 4]> {
+    let mut keys = [0; 4];
+    let mut random = File::open("/dev/urandom")?;
+    for key in &mut keys {
+        let mut bytes = [0; size_of::<u64>()];
+        random.read_exact(&mut bytes)?;
+        *key = u64::from_ne_bytes(bytes);
+    }
+    Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sluice_common::offload::{Profile, RxChecksum};
+
+    use super::*;
+
+    #[test]
+    fn the_configuration_reaches_the_coalescer() {
+        let offload = Offload {
+            gro: false,
+            tso: true,
+            profile: Profile::AccEcn,
+            flush: Flush::After(Duration::from_micros(7)),
+            max_size: 9000,
+            rx_checksum: RxChecksum::Trust,
+        };
+        let gro = coalescing(&offload).unwrap();
+        assert_eq!((gro.enabled, gro.profile), (false, Profile::AccEcn));
+        assert_eq!((gro.hold, gro.max_size), (Hold::AtMost(7000), 9000));
+        assert_eq!(gro.rx_checksum, RxChecksum::Trust);
+        let other = coalescing(&offload).unwrap();
+        assert_ne!(gro.hash_keys, other.hash_keys, "keys are drawn anew");
+    }
+
+    #[test]
+    fn an_mtu_that_fits_no_frame_is_refused_with_the_command_that_helps() {
+        let link = |mtu| Link { name: "eth1".into(), index: 2, mac: None, mtu, up: true };
+        assert_eq!(checked_mtu(&link(1500)).unwrap(), 1500);
+        for mtu in [MAX_MTU as u32 + 1, 65_536] {
+            let refused = checked_mtu(&link(mtu)).unwrap_err();
+            assert!(refused.to_string().contains("`ip link set eth1 mtu"), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What supervisor and data plane say to each other: JSON lines over a socket pair.
+//!
+//! ```text
+//! supervisor                          data plane
+//!     │── XSKMAP, HEARTBEAT (as descriptors) ─►│
+//!     │── Order::Open ────────────────────────►│ opens everything, drops its privileges
+//!     │◄───────────────────── Answer::Opened ──│
+//!     │   attaches, brings the TUN up          │
+//!     │── Order::Go ──────────────────────────►│ starts its workers
+//!     │── Order::Report ──────────────────────►│
+//!     │◄───────────────────── Answer::Report ──│
+//!     │── Order::Stop ────────────────────────►│ stops its workers
+//!     │◄──────────────────── Answer::Stopped ──│ exits
+//! ```
+//!
+//! `Answer::Failed` may come instead of any answer; the data plane exits after it. The socket pair is
+//! the data plane's standard input, so that it needs no descriptor number; when it closes, the other
+//! side is gone.
+
+use std::io;
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+use crate::observe::report::WorkerReport;
+
+/// What the supervisor wants.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Order {
+    /// Open everything; the first order.
+    Open(Setup),
+    /// Start the workers.
+    Go,
+    /// Say what the workers have counted.
+    Report,
+    /// Stop the workers, say what they counted, exit.
+    Stop,
+}
+
+/// What there is to open.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Setup {
+    /// How messages call the configuration file.
+    pub file: PathBuf,
+    /// What it says. Sent instead of read again: the file may have changed since the start.
+    pub config: String,
+    /// The receive queues to serve, by number.
+    pub queues: Vec<u32>,
+    /// The supervisor's process, without which the data plane is not to live.
+    pub supervisor: i32,
+}
+
+/// What the data plane says.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Answer {
+    /// Everything is open, and the privileges are gone.
+    Opened(Opened),
+    /// What the workers have counted.
+    Report(Vec<WorkerReport>),
+    /// The workers have stopped; what they counted to the end.
+    Stopped(Vec<WorkerReport>),
+    /// It cannot go on, and exits.
+    Failed {
+        /// Why, and what to do.
+        message: String,
+    },
+}
+
+/// What was opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// Interface index of the TUN device.
+    pub tun_index: u32,
+    /// Each queue, in the order of the workers.
+    pub queues: Vec<OpenedQueue>,
+}
+
+/// How a queue was opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenedQueue {
+    /// Its number.
+    pub queue: u32,
+    /// Whether the NIC reads and writes the frames itself.
+    pub zero_copy: bool,
+    /// Why not, when it does not.
+    pub reason: Option<String>,
+    /// Whether the frames are in huge pages.
+    pub huge_pages: bool,
+}
+
+/// One end of the conversation.
+pub struct Line {
+    lines: Lines<BufReader<OwnedReadHalf>>,
+    writer: OwnedWriteHalf,
+}
+
+impl Line {
+    /// The conversation over `stream`.
+    #[must_use]
+    pub fn new(stream: UnixStream) -> Self {
+        let (reader, writer) = stream.into_split();
+        Self { lines: BufReader::new(reader).lines(), writer }
+    }
+
+    /// Says `message`.
+    ///
+    /// # Errors
+    /// The other side is gone.
+    pub async fn say(&mut self, message: &impl Serialize) -> io::Result<()> {
+        let mut line = serde_json::to_vec(message)?;
+        line.push(b'\n');
+        self.writer.write_all(&line).await
+    }
+
+    /// Waits for the next message; `None`: the other side has closed. May be dropped and called again
+    /// without losing a message.
+    ///
+    /// # Errors
+    /// The connection broke, or the other side says something else than a `T`.
+    pub async fn hear<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
+        match self.lines.next_line().await {
+            Ok(Some(line)) => Ok(Some(serde_json::from_str(&line)?)),
+            Ok(None) => Ok(None),
+            // It closed with something unread in its end.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_said_is_heard_in_order_and_the_end_too() {
+        let (here, there) = UnixStream::pair().unwrap();
+        let (mut supervisor, mut data_plane) = (Line::new(here), Line::new(there));
+        supervisor.say(&Order::Go).await.unwrap();
+        supervisor.say(&Order::Stop).await.unwrap();
+        drop(supervisor);
+        assert!(matches!(data_plane.hear().await.unwrap(), Some(Order::Go)));
+        assert!(matches!(data_plane.hear().await.unwrap(), Some(Order::Stop)));
+        assert!(data_plane.hear::<Order>().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn who_goes_without_listening_is_gone_all_the_same() {
+        let (here, there) = UnixStream::pair().unwrap();
+        let mut supervisor = Line::new(here);
+        supervisor.say(&Order::Report).await.unwrap();
+        drop(there);
+        assert!(supervisor.hear::<Answer>().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_wait_given_up_loses_nothing() {
+        let (here, there) = UnixStream::pair().unwrap();
+        let (mut supervisor, mut data_plane) = (Line::new(here), Line::new(there));
+        supervisor.writer.write_all(b"\"G").await.unwrap();
+        tokio::select! {
+            biased;
+            _ = data_plane.hear::<Order>() => panic!("half a message was heard"),
+            () = tokio::task::yield_now() => {}
+        }
+        supervisor.writer.write_all(b"o\"\n").await.unwrap();
+        assert!(matches!(data_plane.hear().await.unwrap(), Some(Order::Go)));
+    }
+}

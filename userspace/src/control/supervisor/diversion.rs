@@ -1,0 +1,123 @@
+//! Bringing replies to the TUN device and giving them back, with the journal that can undo all of it.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use netlink_packet_route::address::AddressScope;
+use nix::errno::Errno;
+use rtnetlink::Handle;
+
+use super::super::journal::{Journal, JournalError};
+use super::super::link::Link;
+use super::super::netlink::{self, unless};
+use super::super::routes::{PolicyRoutes, RoutesError, plan};
+use super::super::sysctl;
+use super::SupervisorError;
+use crate::config::{Config, Routes};
+
+/// An IPv4 address for the TUN device, so that it has one: a device without any drops every packet as long
+/// as `rp_filter` is on for it or for all (`__fib_validate_source`, net/ipv4/fib_frontend.c: `no_addr`),
+/// loose or strict, and many distributions switch it on. Link-local (RFC 3927) and of link scope, so that
+/// it is never chosen as the source of anything.
+const ANCHOR: Ipv4Addr = Ipv4Addr::new(169, 254, 83, 1);
+
+/// What is changed in this network namespace outside of Sluice's own devices.
+pub(super) struct Diversion {
+    handle: Handle,
+    journal: Journal,
+    routes: Option<PolicyRoutes>,
+    wanted: bool,
+    /// The last failure that was told, so that a lasting one fills no log.
+    told: Option<String>,
+}
+
+impl Diversion {
+    /// Claims the interface for this process and undoes what a killed one left.
+    pub(super) async fn claim(state_dir: &Path, config: &Config) -> Result<Self, SupervisorError> {
+        let handle = netlink::connect().map_err(SupervisorError::Netlink)?;
+        let mut journal = Journal::open(state_dir, &config.ports[0].iface)?;
+        let left = journal.changes().len();
+        if left > 0 {
+            tracing::warn!("undoing {left} changes that an earlier sluice left behind");
+        }
+        journal.undo(&handle).await?;
+        let wanted = config.host.routes == Routes::Mirror;
+        Ok(Self { handle, journal, routes: None, wanted, told: None })
+    }
+
+    /// Makes a new TUN device ready to carry packets: settings, state, plan of the routes.
+    pub(super) async fn prepare(&mut self, config: &Config) -> Result<(), SupervisorError> {
+        let (tun, iface) = (&config.host.tun, &config.ports[0].iface);
+        for setting in sysctl::for_tun(tun)?.into_iter().chain(sysctl::for_nic(iface)?) {
+            self.journal.apply(setting.into(), &self.handle).await?;
+        }
+        let device = Link::find(&self.handle, tun).await?;
+        self.give_address(&device).await?;
+        device.set_up(&self.handle).await?;
+        let sources = Link::find(&self.handle, iface).await?.global_addresses(&self.handle).await?;
+        let rules = plan(&config.host, &config.rules)?;
+        let routes = PolicyRoutes::new(self.handle.clone(), &config.host, rules, sources);
+        routes.check_table().await?;
+        self.journal.record(routes.changes())?;
+        self.routes = Some(routes);
+        Ok(())
+    }
+
+    /// Gives the TUN device [`ANCHOR`]. It goes with the device.
+    async fn give_address(&self, device: &Link) -> Result<(), SupervisorError> {
+        let mut request = self.handle.address().add(device.index, ANCHOR.into(), 32);
+        request.message_mut().header.scope = AddressScope::Link;
+        let result = request.execute().await;
+        let error = |source| SupervisorError::Address { tun: device.name.clone(), source };
+        unless(result, &[Errno::EEXIST]).map_err(error)
+    }
+
+    /// Whether policy routes are wanted at all.
+    pub(super) fn wanted(&self) -> bool {
+        self.wanted
+    }
+
+    /// Whether replies come to the TUN device now.
+    pub(super) fn installed(&self) -> bool {
+        self.routes.as_ref().is_some_and(PolicyRoutes::installed)
+    }
+
+    /// Makes replies come to the TUN device. What fails is tried again with the next sign of life.
+    pub(super) async fn install(&mut self) {
+        let Some(routes) = self.routes.as_mut().filter(|routes| !routes.installed()) else {
+            return;
+        };
+        match routes.install().await {
+            Ok(()) => {
+                self.told = None;
+                tracing::info!(
+                    "policy routes installed: replies of steered flows leave through Sluice"
+                );
+            }
+            Err(error) => self.tell(&error),
+        }
+    }
+
+    /// Gives replies back to the kernel's own path.
+    pub(super) async fn withdraw(&mut self, why: &str) {
+        let Some(routes) = self.routes.as_mut().filter(|routes| routes.installed()) else { return };
+        match routes.withdraw().await {
+            Ok(()) => tracing::info!("policy routes withdrawn: {why}"),
+            Err(error) => self.tell(&error),
+        }
+    }
+
+    /// Puts everything back and removes the journal.
+    pub(super) async fn restore(mut self) -> Result<(), JournalError> {
+        self.journal.undo(&self.handle).await?;
+        self.journal.remove()
+    }
+
+    fn tell(&mut self, error: &RoutesError) {
+        let text = error.to_string();
+        if self.told.as_ref() != Some(&text) {
+            tracing::error!("{text}");
+            self.told = Some(text);
+        }
+    }
+}
