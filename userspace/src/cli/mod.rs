@@ -4,8 +4,11 @@
 //! as a table for people or with `--json` as one document; messages go to standard error.
 
 mod check;
+mod data_plane;
 mod features;
+mod run;
 mod ssh;
+mod stats;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -34,10 +37,17 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serve the flows the configuration names, until told to stop.
+    Run(run::Args),
     /// Say what is wrong with a configuration, and change nothing.
     Check(check::Args),
     /// Say what an interface can do, and what Sluice does for it.
     Features(features::Args),
+    /// Show the counters of the running process.
+    Stats(stats::Args),
+    /// The part that moves packets; started by `run`.
+    #[command(hide = true)]
+    DataPlane,
 }
 
 /// A command that did not succeed.
@@ -76,8 +86,11 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let outcome = match cli.command {
+        Command::Run(args) => run::execute(&args),
         Command::Check(args) => check::execute(&args),
         Command::Features(args) => features::execute(&args),
+        Command::Stats(args) => stats::execute(&args),
+        Command::DataPlane => data_plane::execute(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

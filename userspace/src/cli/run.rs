@@ -1,0 +1,66 @@
+//! `sluice run`: the service.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use super::{Failure, runtime, ssh};
+use crate::config::{Config, ConfigError, Mode};
+use crate::control::supervisor::{self, Configured};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sluice run --config /etc/sluice.toml
+  SLUICE_LOG=debug sluice run --config sluice.toml
+
+Needs root. Stops on SIGINT and SIGTERM, and leaves nothing behind: running connections go on through
+the kernel. What it says goes to standard error; SLUICE_LOG chooses how much (error, warn, info, debug).
+Exit codes: 0 stopped when told to, 1 failed, 2 wrong usage or configuration.")]
+pub(super) struct Args {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+pub(super) fn execute(args: &Args) -> Result<(), Failure> {
+    let configured = read(&args.config).map_err(|error| Failure::usage(&error))?;
+    refuse_other_modes(args, configured.config.mode)?;
+    log_to_stderr();
+    for warning in ssh::warnings(&configured.config.rules) {
+        tracing::warn!("{}: {warning}", args.config.display());
+    }
+    runtime()?.block_on(supervisor::run(&configured)).map_err(Failure::failed)
+}
+
+/// The file is read once: supervisor and data plane go by the same text.
+fn read(file: &Path) -> Result<Configured, ConfigError> {
+    let text = Config::read(file)?;
+    let config = Config::parse(&text, file)?;
+    Ok(Configured { file: file.to_owned(), text, config })
+}
+
+/// This version serves host mode.
+fn refuse_other_modes(args: &Args, mode: Mode) -> Result<(), Failure> {
+    let word = match mode {
+        Mode::Host => return Ok(()),
+        Mode::Wire => "wire",
+        Mode::Reflect => "reflect",
+        Mode::Sink => "sink",
+    };
+    Err(Failure::usage(&format_args!(
+        "{}: mode = {word:?}: this version runs mode = \"host\" only",
+        args.config.display()
+    )))
+}
+
+/// Messages to standard error, as many as `SLUICE_LOG` asks for.
+pub(super) fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SLUICE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+}
