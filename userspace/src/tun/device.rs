@@ -13,8 +13,8 @@ use super::{Queue, TunError, ioctl};
 pub const MAX_QUEUES: usize = 256;
 
 /// Packets that wait in each queue for its worker, as many as the NIC whose traffic this is keeps by
-/// default (`DEFAULT_TX_QUEUE_LEN`). TUN's own default of 500 loses acknowledgements of many flows in
-/// one busy turn; a much longer queue hides a stalled worker behind latency.
+/// default (`DEFAULT_TX_QUEUE_LEN`). The driver drops what does not fit: a shorter queue loses more in
+/// one busy turn, a much longer one hides a stalled worker behind latency.
 const QUEUE_LEN: u32 = 1000;
 
 /// How a device is opened.

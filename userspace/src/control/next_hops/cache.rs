@@ -3,14 +3,16 @@
 use std::hash::{BuildHasher, RandomState};
 
 use super::message::{Answer, Question};
+use super::table::MOST_QUESTIONS;
 
-/// Entries of one set. With fewer, a few destinations that fall together push each other out; with
-/// more, a miss compares for longer.
-const WAYS: usize = 4;
+/// Entries of one set. With four of them and half the entries, 3000 destinations asked for in turn pushed
+/// each other out for ever: 1600 were known, the others took the kernel's path. With more than eight, a
+/// miss compares for longer.
+const WAYS: usize = 8;
 
-/// Sets, a power of two. 4096 destinations of a busy server fit into 350 KiB, which stays in the
-/// second-level cache.
-const SETS: usize = 1024;
+/// Sets, a power of two: with [`WAYS`] as many entries as the resolver remembers questions. Fewer displace
+/// each other; more would only be filled by what the resolver has forgotten.
+const SETS: usize = MOST_QUESTIONS / WAYS;
 
 /// What a client knows of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +89,22 @@ mod tests {
         assert_eq!(cache.get_mut(&question(2)), None);
         cache.clear();
         assert_eq!(cache.get_mut(&question(1)), None);
+    }
+
+    /// Some 30 are displaced; with four ways and twice the sets some 150.
+    #[test]
+    fn half_of_the_entries_fill_and_hardly_displace() {
+        let mut cache = Cache::new();
+        let asked = (SETS * WAYS / 2) as u32;
+        (0..asked).for_each(|i| cache.insert_asked(question(i)));
+        let kept = (0..asked).filter(|&i| cache.get_mut(&question(i)).is_some()).count() as u32;
+        assert!(asked - kept <= 90, "{kept} of {asked} are left");
+    }
+
+    #[test]
+    fn a_set_and_its_ways_make_up_what_the_resolver_remembers() {
+        assert!(SETS.is_power_of_two());
+        assert_eq!(SETS * WAYS, MOST_QUESTIONS);
     }
 
     #[test]

@@ -10,9 +10,9 @@ use sluice_common::wire::{Addresses, EtherType};
 use super::message::{Answer, Question};
 use crate::port::LinkHeader;
 
-/// Questions that are remembered, and asked again whenever a route changes: as many as eight routers
-/// full of neighbours. Beyond, everything is forgotten and begins anew, so that nobody who makes a server
-/// talk to many addresses makes it remember more.
+/// Questions that are remembered, and asked again whenever a route changes: eight times the
+/// neighbours the kernel keeps by default (`gc_thresh3`). Beyond, everything is forgotten and begins anew,
+/// so that nobody who makes a server talk to many addresses makes it remember more.
 pub(super) const MOST_QUESTIONS: usize = 8192;
 
 /// Which way a destination lies.
