@@ -1,12 +1,16 @@
 //! Builds the XDP program from source, so that it can be embedded in the library.
 //!
 //! The program is a crate of its own (`xdp-ebpf`) for another target, which needs a `core` for that
-//! target and a BPF linker. Two tool chains have them:
+//! target and a BPF linker. Three tool chains may have the first, tried in this order:
 //!
-//! - rustup's nightly with `rust-src`, which builds `core` on the way;
-//! - a distribution's rustc with a ready `core` (Debian: `rustc-web`, `libstd-rust-web-dev-bpf`).
+//! - a distribution's rustc with a ready `core` (Debian: `rustc-web`, `libstd-rust-web-dev-bpf`);
+//! - the one that builds this, if its library source (`rust-src`) is there to make `core` from;
+//! - rustup's nightly with `rust-src`.
 //!
-//! `SLUICE_BPF_RUSTC` names a rustc of the second kind, `SLUICE_BPF_LINKER` a `bpf-linker`.
+//! The linker reads what LLVM inside rustc wrote, so its own LLVM must not be older; nightly is often
+//! ahead, which is why it comes last.
+//!
+//! `SLUICE_BPF_RUSTC` names a rustc with a ready `core`, `SLUICE_BPF_LINKER` a `bpf-linker`.
 
 use std::env;
 use std::ffi::OsString;
@@ -34,70 +38,102 @@ fn build() -> Result<(), String> {
     let out_dir = env_path("OUT_DIR")?;
     watch_tools();
     let linker = find_linker()?;
-    let toolchain = Toolchain::find()?;
-    // A target folder of its own: the outer cargo holds the lock of the one it uses.
-    let target_dir = out_dir.join("xdp-ebpf");
-    let status = toolchain
-        .cargo()
-        .current_dir(&crate_dir)
-        .args(["build", "--quiet", "--release", "--locked", "--target", TARGET, "--target-dir"])
-        .arg(&target_dir)
-        .env("CARGO_ENCODED_RUSTFLAGS", rustflags(&linker))
-        .status()
-        .map_err(|error| format!("the XDP program: cannot start {toolchain:?}: {error}"))?;
-    if !status.success() {
-        return Err(format!("the XDP program does not build with {toolchain:?} ({status})"));
+    let mut failures = String::new();
+    for toolchain in Toolchain::candidates()? {
+        match toolchain.build(&crate_dir, &out_dir, &linker) {
+            Ok(()) => {
+                watch(&linker);
+                toolchain.watch();
+                return Ok(());
+            }
+            Err(failure) => failures = failures + &failure + "\n",
+        }
     }
-    let built = target_dir.join(TARGET).join("release/sluice-ebpf");
-    fs::copy(&built, out_dir.join("sluice-xdp.o"))
-        .map_err(|error| format!("cannot copy {}: {error}", built.display()))?;
-    watch_sources(&crate_dir, &built.with_extension("d"));
-    watch(&linker);
-    toolchain.watch();
-    Ok(())
+    Err(if failures.is_empty() {
+        format!(
+            "the XDP program needs a core for {TARGET}: a rustc that comes with one, or rust-src; \
+             {REMEDY}"
+        )
+    } else {
+        failures
+            + "what the compiler said stands below; is the LLVM of bpf-linker older than rustc's?"
+    })
 }
 
 /// What builds for the BPF target.
 #[derive(Debug)]
 enum Toolchain {
-    /// rustup's nightly, which builds `core` from this source.
-    Nightly { rust_src: PathBuf },
-    /// A rustc with a ready `core`. It is told to accept unstable features.
+    /// A rustc with a ready `core`.
     Ready { rustc: PathBuf },
+    /// The tool chain of the workspace, which makes `core` from this source.
+    Own { rust_src: PathBuf },
+    /// rustup's nightly, which makes `core` from this source.
+    Nightly { rust_src: PathBuf },
 }
 
 impl Toolchain {
-    fn find() -> Result<Self, String> {
+    /// Those that are there, the likeliest to work first.
+    fn candidates() -> Result<Vec<Self>, String> {
         if let Some(rustc) = env::var_os("SLUICE_BPF_RUSTC") {
             let rustc = PathBuf::from(rustc);
             return if has_core(&rustc) {
-                Ok(Self::Ready { rustc })
+                Ok(vec![Self::Ready { rustc }])
             } else {
                 Err(format!("SLUICE_BPF_RUSTC={} has no core for {TARGET}", rustc.display()))
             };
         }
-        if let Some(rust_src) = nightly_source() {
-            return Ok(Self::Nightly { rust_src });
-        }
-        rustc_candidates().find(|rustc| has_core(rustc)).map(|rustc| Self::Ready { rustc }).ok_or(
-            format!(
-                "the XDP program needs a Rust tool chain for {TARGET}: rustup's nightly with \
-                 rust-src, or a rustc with a core for it; {REMEDY}"
-            ),
-        )
+        let ready =
+            rustc_candidates().find(|rustc| has_core(rustc)).map(|rustc| Self::Ready { rustc });
+        let own = clean(env::var_os("RUSTC").unwrap_or("rustc".into()));
+        let own = library_source(own).map(|rust_src| Self::Own { rust_src });
+        let mut nightly = clean("rustup".into());
+        nightly.args(["run", "nightly", "rustc"]);
+        let nightly = library_source(nightly).map(|rust_src| Self::Nightly { rust_src });
+        Ok([ready, own, nightly].into_iter().flatten().collect())
     }
 
-    /// A cargo that uses this tool chain and nothing of what the outer cargo set for its own.
+    fn build(&self, crate_dir: &Path, out_dir: &Path, linker: &Path) -> Result<(), String> {
+        // A target folder of its own: the outer cargo holds the lock of the one it uses.
+        let target_dir = out_dir.join("xdp-ebpf");
+        let status = self
+            .cargo()
+            .current_dir(crate_dir)
+            .args(["build", "--quiet", "--release", "--locked", "--target", TARGET])
+            .arg("--target-dir")
+            .arg(&target_dir)
+            .env("CARGO_ENCODED_RUSTFLAGS", rustflags(linker))
+            .status()
+            .map_err(|error| format!("the XDP program: cannot start {self:?}: {error}"))?;
+        if !status.success() {
+            return Err(format!("the XDP program does not build with {self:?} ({status})"));
+        }
+        let built = target_dir.join(TARGET).join("release/sluice-ebpf");
+        fs::copy(&built, out_dir.join("sluice-xdp.o"))
+            .map_err(|error| format!("cannot copy {}: {error}", built.display()))?;
+        watch_sources(crate_dir, &built.with_extension("d"));
+        Ok(())
+    }
+
+    /// A cargo that uses this tool chain and nothing of what the outer cargo set for its own. One that is
+    /// not nightly is told to accept what only nightly does.
     fn cargo(&self) -> Command {
         match self {
+            Self::Ready { rustc } => {
+                let mut cargo = own_cargo();
+                cargo.env("RUSTC", rustc);
+                cargo
+            }
+            Self::Own { .. } => {
+                let mut cargo = own_cargo();
+                cargo.args(["-Z", "build-std=core"]);
+                if let Some(rustc) = env::var_os("RUSTC") {
+                    cargo.env("RUSTC", rustc);
+                }
+                cargo
+            }
             Self::Nightly { .. } => {
                 let mut cargo = clean("rustup".into());
                 cargo.args(["run", "nightly", "cargo", "-Z", "build-std=core"]);
-                cargo
-            }
-            Self::Ready { rustc } => {
-                let mut cargo = clean(env::var_os("CARGO").unwrap_or("cargo".into()));
-                cargo.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1");
                 cargo
             }
         }
@@ -105,10 +141,16 @@ impl Toolchain {
 
     fn watch(&self) {
         match self {
-            Self::Nightly { rust_src } => watch(rust_src),
             Self::Ready { rustc } => watch(rustc),
+            Self::Own { rust_src } | Self::Nightly { rust_src } => watch(rust_src),
         }
     }
+}
+
+fn own_cargo() -> Command {
+    let mut cargo = clean(env::var_os("CARGO").unwrap_or("cargo".into()));
+    cargo.env("RUSTC_BOOTSTRAP", "1");
+    cargo
 }
 
 /// Starts `program` without the tool chain, wrappers (clippy), flags and target folder that the outer
@@ -145,17 +187,17 @@ fn rustflags(linker: &Path) -> OsString {
     flags
 }
 
-/// The library source of rustup's nightly, if that has been installed.
-fn nightly_source() -> Option<PathBuf> {
-    let sysroot = clean("rustup".into())
-        .args(["run", "nightly", "rustc", "--print", "sysroot"])
-        .stderr(Stdio::null())
-        .output()
-        .ok()
-        .filter(|output| output.status.success())?;
-    let sysroot = PathBuf::from(String::from_utf8(sysroot.stdout).ok()?.trim());
-    let source = sysroot.join("lib/rustlib/src/rust/library/core/src/lib.rs");
+/// Where the library source of a tool chain stands, if it has been installed.
+fn library_source(mut rustc: Command) -> Option<PathBuf> {
+    let sysroot = printed(rustc.args(["--print", "sysroot"]))?;
+    let source = Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/core/src/lib.rs");
     source.is_file().then_some(source)
+}
+
+/// What a command prints, if it succeeds.
+fn printed(command: &mut Command) -> Option<String> {
+    let output = command.stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8(output.stdout).ok())?
 }
 
 /// A distribution's rustc stands in /usr/bin; the first in the search path is often rustup's.
@@ -167,13 +209,8 @@ fn rustc_candidates() -> impl Iterator<Item = PathBuf> {
 }
 
 fn has_core(rustc: &Path) -> bool {
-    let libdir = clean(rustc.into())
-        .args(["--print", "target-libdir", "--target", TARGET])
-        .stderr(Stdio::null())
-        .output()
-        .ok()
-        .filter(|output| output.status.success())
-        .and_then(|output| String::from_utf8(output.stdout).ok());
+    let libdir =
+        printed(clean(rustc.into()).args(["--print", "target-libdir", "--target", TARGET]));
     libdir.and_then(|libdir| fs::read_dir(libdir.trim()).ok()).is_some_and(|entries| {
         entries
             .filter_map(Result::ok)
