@@ -15,6 +15,8 @@ use crate::port::{HostPort, Received, Sent};
 pub struct MemHost {
     /// What the kernel answers to a packet given to it.
     pub answer: Sent,
+    /// The next so many packets given to the kernel are answered with [`Sent::Full`] all the same.
+    pub full_for: usize,
     /// The device has vanished: nothing can be taken from it.
     pub gone: bool,
     /// What the kernel was given and took, oldest first.
@@ -29,7 +31,7 @@ impl Default for MemHost {
     fn default() -> Self {
         let (taken, waiting) = (Record::default(), VecDeque::new());
         let bell = Bell::default();
-        Self { answer: Sent::Done, gone: false, taken, most_slices: 0, waiting, bell }
+        Self { answer: Sent::Done, full_for: 0, gone: false, taken, most_slices: 0, waiting, bell }
     }
 }
 
@@ -52,6 +54,10 @@ impl HostPort for MemHost {
 
     fn send(&mut self, slices: &[IoSlice<'_>]) -> Sent {
         assert!(slices.len() <= Self::MAX_SLICES, "{} slices", slices.len());
+        if self.full_for > 0 {
+            self.full_for -= 1;
+            return Sent::Full;
+        }
         if self.answer == Sent::Done {
             self.most_slices = self.most_slices.max(slices.len());
             self.taken.push(slices.iter().map(|slice| &slice[..]));

@@ -107,6 +107,33 @@ fn what_the_host_has_no_room_for_waits_and_goes_first() {
 }
 
 #[test]
+fn nothing_overtakes_what_waits_when_the_host_has_room_again_in_mid_turn() {
+    let umem = umem(256);
+    let mut rig = Rig::new(&umem, 64);
+    let mut talker = Talker::new(9, 0);
+    for _ in 0..2 {
+        rig.host().full_for = 1;
+        assert!(rig.wire().deliver(&talker.packet(100, ACK)));
+        rig.turn();
+    }
+    rig.settle();
+    assert_eq!(rig.host_payload(), expected(0, 200));
+}
+
+#[test]
+fn packets_that_are_not_taken_yet_leave_the_reserve_alone() {
+    let umem = umem(256);
+    let mut rig = Rig::new(&umem, 256);
+    let mut talker = Talker::new(9, 0);
+    for _ in 0..130 {
+        assert!(rig.wire().deliver(&talker.packet(10, ACK)));
+    }
+    rig.turn();
+    assert_eq!(rig.worker.ledger().rings.receive, 66);
+    assert_eq!(rig.worker.ledger().free, umem.reserve());
+}
+
+#[test]
 fn a_host_that_is_stuck_does_not_take_the_frames_to_receive_into() {
     let umem = umem(64);
     let mut rig = Rig::new(&umem, 16);
