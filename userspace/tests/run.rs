@@ -316,11 +316,43 @@ fn without_root_it_says_so() {
 }
 
 #[test]
-fn the_interface_gone_and_back_is_served_again() {
+fn an_interface_taken_away_and_made_anew_is_served_again() {
+    let lab = Lab::new().unwrap();
+    let mut sluice = start(&lab).unwrap();
+    let first = program(&lab.dut).unwrap();
+    lab.dut.ip(&format!("link del {DUT}")).unwrap();
+    wait_until("the data plane has ended", LIMIT, || {
+        sluice.stats().ok().filter(|stats| stats.0["state"] == "waiting").map(drop)
+    })
+    .unwrap();
+    assert_eq!(program(&lab.dut).ok(), None);
+    lab.dut
+        .ip(&format!("link add {DUT} numrxqueues 2 numtxqueues 2 type veth peer wire1"))
+        .unwrap();
+    lab.dut.ip(&format!("addr add 192.0.2.2/24 dev {DUT}")).unwrap();
+    lab.dut.ip(&format!("link set {DUT} up")).unwrap();
+    wait_until("it carries traffic", LIMIT, || {
+        sluice.stats().ok().filter(sluice_lab::Stats::running).map(drop)
+    })
+    .unwrap();
+    assert_eq!(program(&lab.dut).unwrap(), first, "the same program on the new interface");
+    sluice.stop().unwrap();
+    assert_nothing_left(&lab.dut, sluice.folder());
+}
+
+#[test]
+fn an_interface_down_and_up_is_served_on() {
     let lab = Lab::new().unwrap();
     let mut sluice = start(&lab).unwrap();
     lab.dut.ip(&format!("link set {DUT} down")).unwrap();
+    // The kernel has taken the IPv6 address away, and with it the source of a policy route.
     lab.dut.ip(&format!("link set {DUT} up")).unwrap();
+    kill(sluice.data_plane().unwrap(), Signal::SIGSTOP).unwrap();
+    wait_until("routes withdrawn", LIMIT, || {
+        rules(&lab.dut).ok().filter(|rules| !rules.contains("5154")).map(drop)
+    })
+    .unwrap();
+    kill(sluice.data_plane().unwrap(), Signal::SIGCONT).unwrap();
     wait_until("it carries traffic", LIMIT, || {
         sluice.stats().ok().filter(sluice_lab::Stats::running).map(drop)
     })

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use rtnetlink::Handle;
 
 use super::super::journal::{Journal, JournalError};
-use super::super::link::Link;
+use super::super::link::{Link, LinkError, Sources};
 use super::super::netlink::{self, unless};
 use super::super::routes::{PolicyRoutes, RoutesError, plan};
 use super::super::sysctl;
@@ -26,6 +26,7 @@ pub(super) struct Diversion {
     handle: Handle,
     journal: Journal,
     routes: Option<PolicyRoutes>,
+    sources: Sources,
     wanted: bool,
     /// The last failure that was told, so that a lasting one fills no log.
     told: Option<String>,
@@ -42,7 +43,8 @@ impl Diversion {
         }
         journal.undo(&handle).await?;
         let wanted = config.host.routes == Routes::Mirror;
-        Ok(Self { handle, journal, routes: None, wanted, told: None })
+        let sources = Sources::default();
+        Ok(Self { handle, journal, routes: None, sources, wanted, told: None })
     }
 
     /// Makes a new TUN device ready to carry packets: settings, state, plan of the routes.
@@ -54,13 +56,38 @@ impl Diversion {
         let device = Link::find(&self.handle, tun).await?;
         self.give_address(&device).await?;
         device.set_up(&self.handle).await?;
-        let sources = Link::find(&self.handle, iface).await?.global_addresses(&self.handle).await?;
+        self.sources = self.addresses(iface).await?;
+        self.plan(config).await
+    }
+
+    /// The addresses that replies are sent from.
+    async fn addresses(&self, iface: &str) -> Result<Sources, LinkError> {
+        Link::find(&self.handle, iface).await?.global_addresses(&self.handle).await
+    }
+
+    /// Plans the policy routes, and writes down what they change before they are ever made.
+    async fn plan(&mut self, config: &Config) -> Result<(), SupervisorError> {
         let rules = plan(&config.host, &config.rules)?;
-        let routes = PolicyRoutes::new(self.handle.clone(), &config.host, rules, sources);
+        let routes = PolicyRoutes::new(self.handle.clone(), &config.host, rules, self.sources);
         routes.check_table().await?;
         self.journal.record(routes.changes())?;
         self.routes = Some(routes);
         Ok(())
+    }
+
+    /// Plans anew when the interface's addresses have changed: the kernel takes no route with a source
+    /// that is gone, and takes away those it has.
+    pub(super) async fn follow_addresses(
+        &mut self,
+        config: &Config,
+    ) -> Result<(), SupervisorError> {
+        let sources = self.addresses(&config.ports[0].iface).await?;
+        if self.routes.is_none() || sources == self.sources {
+            return Ok(());
+        }
+        self.withdraw("the interface's addresses have changed").await;
+        self.sources = sources;
+        self.plan(config).await
     }
 
     /// Gives the TUN device [`ANCHOR`]. It goes with the device.

@@ -81,8 +81,7 @@ impl DataPlane {
             // Its end of the line is its alone: closed means ended, or ending.
             Ok(None) => self.end().await,
             Err(error) => {
-                self.failure.get_or_insert_with(|| format!("it talks nonsense: {error}"));
-                self.kill();
+                self.kill(&format!("it talks nonsense: {error}"));
                 self.end().await
             }
         }
@@ -91,14 +90,15 @@ impl DataPlane {
     async fn end(&mut self) -> Event {
         // It closes its line last; one that lingers after that is stuck.
         if timeout(Duration::from_secs(1), self.child.wait()).await.is_err() {
-            self.kill();
+            self.kill("it does not come to its end");
         }
         let how = self.child.wait().await.map_or_else(|error| error.to_string(), how_ended);
         Event::Ended(self.failure.take().unwrap_or(how))
     }
 
-    /// Kills it, stopped or not.
-    pub(super) fn kill(&mut self) {
+    /// Kills it, stopped or not; `why` is what its end is put down to, if nothing better is known.
+    pub(super) fn kill(&mut self, why: &str) {
+        self.failure.get_or_insert_with(|| why.to_owned());
         // Ended already is as good.
         let _ = self.child.start_kill();
     }
@@ -115,7 +115,7 @@ impl DataPlane {
         };
         if !matches!(timeout(patience, stopped).await, Ok(Some(()))) {
             tracing::warn!("the data plane does not stop within {patience:?}: killing it");
-            self.kill();
+            self.kill("it did not stop");
             let _ = self.child.wait().await;
         }
         last

@@ -14,7 +14,7 @@ use super::diversion::Diversion;
 use super::process::{DataPlane, Event};
 use super::rings::{Counted, EmptyRings};
 use super::tell::Askers;
-use super::watch::{self, HUNG, Pulse, pulse};
+use super::watch::{self, HUNG, Pulse, patience, pulse};
 use super::{Configured, StopSignals, SupervisorError};
 use crate::config::Config;
 use crate::observe::report::WorkerReport;
@@ -25,6 +25,10 @@ use crate::steer::{Attached, Steering};
 const OPENING: Duration = Duration::from_secs(60);
 /// How long the data plane may take to stop: together with everything else less than a second.
 const STOPPING: Duration = Duration::from_millis(600);
+
+/// How often to look whether the interface and its addresses are there: an administrator's haste, not a
+/// packet's.
+const LOOKING: Duration = Duration::from_secs(1);
 
 /// Where things are.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,6 +67,8 @@ pub(super) struct Supervisor<'c> {
     ran: bool,
     backoff: Backoff,
     rings: EmptyRings,
+    /// When the interface was last looked at.
+    looked: Instant,
 }
 
 impl<'c> Supervisor<'c> {
@@ -89,6 +95,7 @@ impl<'c> Supervisor<'c> {
             ran: false,
             backoff: Backoff::new(),
             rings: EmptyRings::default(),
+            looked: Instant::now(),
         }
     }
 
@@ -224,6 +231,7 @@ impl<'c> Supervisor<'c> {
             }
             Phase::Opening | Phase::Waiting { .. } => {}
         }
+        self.look_at_interface().await;
         self.look_at_rings().await;
         if self.askers.are_impatient() {
             self.tell(Vec::new());
@@ -234,7 +242,7 @@ impl<'c> Supervisor<'c> {
     /// The policy routes follow the workers' signs of life.
     async fn feel_pulse(&mut self, since: u64, before: Pulse) {
         let beats = self.queues.iter().map(|&queue| self.steering.heartbeat(queue));
-        let now = pulse(beats, since, watch::now(), self.config().worker.fail_open);
+        let now = pulse(beats, since, watch::now(), patience(self.config().worker.fail_open));
         self.phase = Phase::Running { since, pulse: now };
         match now {
             Pulse::Alive => {
@@ -253,6 +261,22 @@ impl<'c> Supervisor<'c> {
                     self.kill("it hangs");
                 }
             }
+        }
+    }
+
+    /// An interface that goes away says nothing to a worker that sleeps on its socket, and one that comes
+    /// back under the same name is another: both take a new data plane. Addresses come and go with less.
+    async fn look_at_interface(&mut self) {
+        if self.looked.elapsed() < LOOKING || !matches!(self.phase, Phase::Running { .. }) {
+            return;
+        }
+        self.looked = Instant::now();
+        let there = if_nametoindex(self.iface()).ok();
+        let served = self.attachment.as_ref().map(|attachment| attachment.index);
+        if there != served {
+            self.kill("the interface is gone");
+        } else if let Err(error) = self.diversion.follow_addresses(self.config()).await {
+            tracing::error!("{error}");
         }
     }
 
@@ -295,7 +319,7 @@ impl<'c> Supervisor<'c> {
     fn kill(&mut self, why: &str) {
         if let Some(data_plane) = &mut self.data_plane {
             tracing::error!("killing the data plane: {why}");
-            data_plane.kill();
+            data_plane.kill(why);
         }
     }
 

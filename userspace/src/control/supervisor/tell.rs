@@ -118,14 +118,14 @@ impl Supervisor<'_> {
         let diverted = self.diversion.installed() || !self.diversion.wanted();
         match self.phase {
             Phase::Running { pulse: Pulse::Alive, .. } if diverted => "running",
-            Phase::Running { pulse: Pulse::Late(by), .. }
-                if by > self.config().worker.fail_open =>
-            {
-                "stalled"
-            }
+            Phase::Running { pulse: Pulse::Late(by), .. } if by >= self.patience() => "stalled",
             Phase::Opening | Phase::Running { .. } => "opening",
             Phase::Waiting { .. } => "waiting",
         }
+    }
+
+    fn patience(&self) -> Duration {
+        watch::patience(self.config().worker.fail_open)
     }
 
     fn port(&self) -> PortReport {
