@@ -1,1 +1,29 @@
-//! Benches.
+//! What the benches measure with: packets as they come from a bulk transfer.
+//!
+//! `cargo bench -p sluice-bench` runs them all; `cargo bench -p sluice-bench --bench coalesce` one.
+//! Each measures against `memcpy` of the same bytes where that says something.
+
+use sluice_common::testing::Packet;
+
+/// Payload of a full-size packet on Ethernet with timestamps.
+pub const MSS: usize = 1448;
+
+/// `packets` full-size packets of each of `flows` flows, one of each flow in turn.
+#[must_use]
+pub fn bulk(flows: usize, packets: usize) -> Vec<Vec<u8>> {
+    let mut senders: Vec<Packet> = (0..flows).map(sender).collect();
+    let mut stream = Vec::with_capacity(flows * packets);
+    for _ in 0..packets {
+        for sender in &mut senders {
+            stream.push(sender.build());
+            *sender = sender.next();
+        }
+    }
+    stream
+}
+
+fn sender(flow: usize) -> Packet {
+    let mut packet = Packet::tcp4().with_payload(&[0x5a; MSS]);
+    packet.src = [10, 1, (flow >> 8) as u8, flow as u8].into();
+    packet
+}

@@ -30,3 +30,8 @@ pub mod reason;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod wire;
+
+/// The examples of the README are tests.
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

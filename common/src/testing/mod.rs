@@ -1,13 +1,22 @@
 //! For tests: packets that are made on purpose, streams of them, and what must hold for each stream.
 //!
+//! | item | what it is |
+//! |---|---|
+//! | [`Packet`] | a packet, field by field, with right, wrong or partial checksums |
+//! | [`stream`] | what arrives at a port, told by a few bytes |
+//! | [`round_trip`] | what is coalesced comes out complete, in order, and segments to the same bytes |
+//! | [`parse_any`], [`segment_any`], [`round_trip_of_bytes`] | bodies of fuzz targets |
+//!
 //! Behind the feature `testing`. The unit tests of this crate, its integration tests, the fuzz targets
 //! and the tests of the crates above are built on the same packets. Nothing here is fast, and nothing
 //! here uses the code it tests but for the parser: sums are the naive ones.
 
+mod any;
 mod packet;
 mod round_trip;
 mod stream;
 
+pub use any::{parse_any, segment_any};
 pub use packet::{Field, Packet};
 pub use round_trip::{round_trip, round_trip_of_bytes};
 pub use stream::{Event, stream};
