@@ -164,6 +164,20 @@ fn reattached_it_is_where_and_how_it_was() {
     assert!(has_xdp(&namespace, "v0"));
 }
 
+/// An interface that went and came back (a driver was loaded anew) is another one of the same name.
+#[test]
+fn reattaching_can_be_tried_again() {
+    let namespace = namespace();
+    let mut steering = Steering::load().unwrap();
+    attach(&namespace, &mut steering, "v0", XdpMode::Auto).unwrap();
+    namespace.ip("link delete v0").unwrap();
+    let error = namespace.run(|| steering.reattach()).unwrap_err();
+    assert!(matches!(error, SteerError::NoInterface { .. }), "{error}");
+    namespace.ip("link add v0 type veth peer name v1").unwrap();
+    namespace.run(|| steering.reattach()).unwrap();
+    assert!(has_xdp(&namespace, "v0"));
+}
+
 #[test]
 fn attached_elsewhere_it_leaves_where_it_was() {
     let namespace = namespace();

@@ -15,8 +15,8 @@ use sluice_lab::{Namespace, wait_until};
 const SENDER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const RECEIVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 const PORT: u16 = 5201;
-/// Enough to meet every step of a replacement many times: each takes about a millisecond, in which
-/// hundreds of packets come.
+/// Enough to meet every step of a replacement many times: in the milliseconds one takes, thousands of
+/// packets come.
 const REPLACEMENTS: usize = 300;
 
 /// Two sets that both drop the packets sent here, by another rule each. Any mixture of them does not:

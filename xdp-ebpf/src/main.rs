@@ -12,7 +12,7 @@
 #![no_std]
 #![no_main]
 // `packet` hides an offset from the compiler, which takes an empty line of assembly.
-#![feature(asm_experimental_arch)]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 mod maps;
 mod packet;

@@ -76,8 +76,6 @@ impl fmt::Display for Foreign {
 /// The program on an interface. Dropped, it is off.
 #[derive(Debug)]
 pub(super) struct Attachment {
-    iface: String,
-    mode: XdpMode,
     /// The kernel takes the program off when the last descriptor of its link is closed, be it by this
     /// process's death. It is closed on exec, so no child has one.
     _link: FdLink,
@@ -92,12 +90,7 @@ impl Attachment {
         let target = Target::find(iface)?;
         target.refuse_foreign(program)?;
         let (link, attached) = target.attach(program, mode)?;
-        Ok((Self { iface: iface.into(), mode, _link: link }, attached))
-    }
-
-    /// Takes the program off and says where it was and how it was asked for.
-    pub(super) fn into_target(self) -> (String, XdpMode) {
-        (self.iface, self.mode)
+        Ok((Self { _link: link }, attached))
     }
 }
 

@@ -21,6 +21,8 @@ use crate::config::XdpMode;
 pub struct Steering {
     // Before the program: the attachment goes first.
     attachment: Option<Attachment>,
+    /// Where it was attached last, and how that was asked for.
+    target: Option<(String, XdpMode)>,
     ebpf: Ebpf,
     rules: RuleMaps,
     counters: CounterMaps,
@@ -66,6 +68,7 @@ impl Steering {
             .map_err(|source| SteerError::Load { source: Box::new(source.into()) })?;
         Ok(Self {
             attachment: None,
+            target: None,
             rules: RuleMaps {
                 settings: take(&mut ebpf, abi::SETTINGS)?,
                 prefixes: take(&mut ebpf, abi::PREFIXES)?,
@@ -110,6 +113,7 @@ impl Steering {
     /// kernel's reason.
     pub fn attach(&mut self, iface: &str, mode: XdpMode) -> Result<Attached, SteerError> {
         self.detach();
+        self.target = Some((iface.to_owned(), mode));
         let program = xdp(&mut self.ebpf)
             .map_err(|source| SteerError::Load { source: Box::new(source.into()) })?;
         let (attachment, attached) = Attachment::new(program, iface, mode)?;
@@ -126,13 +130,10 @@ impl Steering {
     /// socket's queue only when a program is attached after the socket was bound.
     ///
     /// # Errors
-    /// As [`Self::attach`]; [`SteerError::NeverAttached`] where it is not attached. The program is detached
-    /// then.
+    /// As [`Self::attach`], and this can be tried again; [`SteerError::NeverAttached`] where there is no
+    /// "where it was".
     pub fn reattach(&mut self) -> Result<Attached, SteerError> {
-        let Some(attachment) = self.attachment.take() else {
-            return Err(SteerError::NeverAttached);
-        };
-        let (iface, mode) = attachment.into_target();
+        let (iface, mode) = self.target.clone().ok_or(SteerError::NeverAttached)?;
         self.attach(&iface, mode)
     }
 
