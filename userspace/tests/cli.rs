@@ -101,6 +101,13 @@ fn features_are_those_of_the_interface() {
     let fixed_off = serde_json::json!({ "on": false, "requested": false, "fixed": true });
     assert_eq!(before["features"]["large-receive-offload"], fixed_off);
     assert_eq!(before["sluice"]["generic-receive-offload"]["on"], true);
+    // TSO stays wanted when scatter-gather goes, which it needs.
+    lab.dut.exec("ethtool", &format!("-K {DUT} tx on tso on sg off")).unwrap();
+    let wanting = report();
+    let missing = serde_json::json!({ "on": false, "requested": true, "fixed": false });
+    assert_eq!(wanting["features"]["tcp-segmentation-offload"], missing);
+    assert_eq!(wanting["reasons"]["tcp-segmentation-offload"], "scatter-gather is off");
+    lab.dut.exec("ethtool", &format!("-K {DUT} sg on")).unwrap();
     for (word, on) in [("on", true), ("off", false)] {
         lab.dut.exec("ethtool", &format!("-K {DUT} gso {word}")).unwrap();
         let feature = &report()["features"]["generic-segmentation-offload"];

@@ -53,6 +53,8 @@ struct Report {
     xdp: XdpCapabilities,
     /// Of the interface, as `ethtool -k` names them.
     features: BTreeMap<String, Feature>,
+    /// Why a feature is off that was asked for.
+    reasons: BTreeMap<String, String>,
     /// Of Sluice, in software, under the same names.
     sluice: BTreeMap<&'static str, Feature>,
 }
@@ -64,15 +66,16 @@ pub(super) fn execute(args: &Args) -> Result<(), Failure> {
 
 async fn gather(iface: &str) -> Result<Report, nic::NicError> {
     let nic = Nic::find(iface).await?;
-    let named = nic::features(iface).await?;
+    let features = by_ethtool_name(&nic::features(iface).await?);
     Ok(Report {
+        reasons: reasons(&features),
         xdp: nic::xdp_capabilities(iface, nic.index)?,
         mac: mac_text(nic.mac),
         mtu: nic.mtu,
         up: nic.up,
         queues: nic.queues,
         iface: nic.iface,
-        features: by_ethtool_name(&named),
+        features,
         sluice: own_features(),
     })
 }
@@ -89,6 +92,30 @@ fn by_ethtool_name(kernel: &BTreeMap<String, Feature>) -> BTreeMap<String, Featu
         all.map(|feature| (name.to_owned(), feature))
     };
     NAMES.into_iter().filter_map(line).collect()
+}
+
+/// What a feature cannot do without (`netdev_fix_features` in `net/core/dev.c`).
+fn needs(name: &str) -> &'static [&'static str] {
+    match name {
+        "tcp-segmentation-offload" | "tx-udp-segmentation" => {
+            &["tx-checksumming", "scatter-gather"]
+        }
+        "scatter-gather" => &["tx-checksumming"],
+        "generic-segmentation-offload" => &["scatter-gather"],
+        "large-receive-offload" | "rx-gro-hw" => &["rx-checksumming"],
+        _ => &[],
+    }
+}
+
+/// Why features are off that were asked for.
+fn reasons(features: &BTreeMap<String, Feature>) -> BTreeMap<String, String> {
+    let is_off = |name: &&&str| features.get(**name).is_some_and(|feature| !feature.on);
+    let reason = |name: &str| match needs(name).iter().find(is_off) {
+        Some(missing) => format!("{missing} is off"),
+        None => "the driver does not switch it on now".to_owned(),
+    };
+    let wanted = features.iter().filter(|(_, feature)| feature.requested && !feature.on);
+    wanted.map(|(name, _)| (name.clone(), reason(name))).collect()
 }
 
 /// Which kernel features (`netdev_features_strings` in `net/ethtool/common.c`) a name stands for.
@@ -149,7 +176,8 @@ fn tables(report: &Report) -> String {
     for name in NAMES {
         let own = report.sluice.get(name).map_or("-", |feature| word(*feature));
         let theirs = report.features.get(name).map_or("-", |feature| word(*feature));
-        features.add_row([name, theirs, own]);
+        let why = report.reasons.get(name).map(|reason| format!("{theirs}: {reason}"));
+        features.add_row([name, why.as_deref().unwrap_or(theirs), own]);
     }
     format!("{about}\n\n{features}")
 }
@@ -196,6 +224,21 @@ mod tests {
             ("tx-tcp6-segmentation".to_owned(), off),
         ]);
         assert_eq!(by_ethtool_name(&kernel)["tcp-segmentation-offload"], on);
+    }
+
+    #[test]
+    fn a_wish_that_is_not_met_has_its_reason() {
+        let feature = |on, requested| Feature { on, requested, fixed: false };
+        let features = BTreeMap::from([
+            ("tcp-segmentation-offload".to_owned(), feature(false, true)),
+            ("tx-checksumming".to_owned(), feature(true, true)),
+            ("scatter-gather".to_owned(), feature(false, false)),
+            ("ntuple-filters".to_owned(), feature(false, true)),
+        ]);
+        let reasons = reasons(&features);
+        assert_eq!(reasons["tcp-segmentation-offload"], "scatter-gather is off");
+        assert_eq!(reasons["ntuple-filters"], "the driver does not switch it on now");
+        assert_eq!(reasons.len(), 2);
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-use super::table::{Source, Table};
+use super::source::Source;
+use super::table::Table;
 use super::{Config, ConfigError, Mode, Port, port, rule, sections};
 
 impl Config {

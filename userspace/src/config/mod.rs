@@ -10,7 +10,9 @@ mod model;
 mod port;
 mod rule;
 mod sections;
+mod source;
 mod table;
+mod words;
 
 pub use error::{ConfigError, Problem};
 pub use model::{

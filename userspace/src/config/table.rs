@@ -9,43 +9,8 @@ use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::Problem;
-
-/// The text of the file and what has been found wrong with it so far.
-pub(super) struct Source<'t> {
-    text: &'t str,
-    problems: RefCell<Vec<(usize, Problem)>>,
-}
-
-impl<'t> Source<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
-        Self { text, problems: RefCell::default() }
-    }
-
-    /// Notes a problem with what stands at `span`; an empty span has no value to show.
-    pub(super) fn note(&self, span: Range<usize>, key: String, value: bool, message: String) {
-        let line = 1 + self.text[..span.start].bytes().filter(|&byte| byte == b'\n').count();
-        let value = value.then(|| one_line(&self.text[span.clone()]));
-        self.problems.borrow_mut().push((span.start, Problem { line, key, value, message }));
-    }
-
-    /// All problems in the order of the file.
-    pub(super) fn into_problems(self) -> Vec<Problem> {
-        let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|&(at, _)| at);
-        problems.into_iter().map(|(_, problem)| problem).collect()
-    }
-}
-
-/// A value as it is written, cut to a length that leaves a message readable.
-fn one_line(written: &str) -> String {
-    const LONGEST: usize = 60;
-    let line = written.lines().next().unwrap_or_default();
-    match line.char_indices().nth(LONGEST) {
-        Some((cut, _)) => format!("{}…", &line[..cut]),
-        None => line.to_owned(),
-    }
-}
+use super::source::Source;
+use super::words::{did_you_mean, one_of, type_name};
 
 /// One table, and which of its keys have been asked for.
 pub(super) struct Table<'a> {
@@ -265,56 +230,5 @@ impl<'a> Table<'a> {
                 self.source.note(key.span(), self.name(key.get_ref()), false, message);
             }
         }
-    }
-}
-
-/// How a value's type is called in a message.
-fn type_name(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a string",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a fraction",
-        DeValue::Boolean(_) => "a truth value",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
-    }
-}
-
-/// `"a", "b" or "c"`.
-fn one_of<T>(words: &[(&'static str, T)]) -> String {
-    let quoted: Vec<_> = words.iter().map(|(name, _)| format!("{name:?}")).collect();
-    match quoted.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-        None => String::new(),
-    }
-}
-
-/// `; did you mean "x"?` where one of `known` is near enough to be a slip of the finger.
-fn did_you_mean<'k>(written: &str, known: impl Iterator<Item = &'k str>) -> String {
-    // One slip in a short word, two or three in a long one; more and it is another word.
-    let slips = (written.chars().count() / 3).max(1);
-    let counted = known.map(|name| (strsim::damerau_levenshtein(written, name), name));
-    let best = counted.filter(|&(count, _)| count <= slips).min_by_key(|&(count, _)| count);
-    best.map_or_else(String::new, |(_, name)| format!("; did you mean {name:?}?"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slip_of_the_finger_gets_a_suggestion_and_a_foreign_word_none() {
-        let known = || ["frames", "ring", "queues"].into_iter();
-        assert_eq!(did_you_mean("framse", known()), "; did you mean \"frames\"?");
-        assert_eq!(did_you_mean("colour", known()), "");
-    }
-
-    #[test]
-    fn a_long_value_is_cut_at_a_character() {
-        let long = "ä".repeat(100);
-        assert_eq!(one_line(&long).chars().count(), 61);
-        assert_eq!(one_line("[\n1,\n2]"), "[");
     }
 }

@@ -15,6 +15,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `serve` | one loop over signals, the data plane, the clock and the control socket |
+//! | `tick` | what is looked at by the clock |
 //! | `process` | the data plane: a process and a line to it |
 //! | `diversion` | TUN device, policy routes, journal |
 //! | `watch` | judging the workers by their signs of life |
@@ -27,6 +28,7 @@ mod process;
 mod rings;
 mod serve;
 mod tell;
+mod tick;
 mod watch;
 
 use std::path::PathBuf;

@@ -1,0 +1,92 @@
+//! Features and queues, by ethtool's netlink family.
+
+use std::collections::BTreeMap;
+
+use ethtool::{
+    EthtoolAttr, EthtoolChannelAttr, EthtoolFeatureAttr, EthtoolFeatureBit, EthtoolHandle,
+};
+use futures::{Stream, StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
+
+use super::{NicError, refused};
+
+/// How one feature stands, in the words of `ethtool -k`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feature {
+    /// In effect.
+    pub on: bool,
+    /// Asked for; with `on` false, something it depends on is missing.
+    pub requested: bool,
+    /// Not to be changed.
+    pub fixed: bool,
+}
+
+/// Receive queues in use; `None` where the driver has no notion of channels.
+pub(super) async fn queues(iface: &str) -> Option<u32> {
+    let (connection, mut handle, _) = ethtool::new_connection().ok()?;
+    let connection = tokio::spawn(connection);
+    let attributes = match handle.channel().get(Some(iface)).execute().await {
+        Ok(replies) => first(replies.map_ok(|reply| reply.payload.nlas)).await,
+        Err(_) => Vec::new(),
+    };
+    connection.abort();
+    let count = attributes.iter().map(|attribute| match attribute {
+        EthtoolAttr::Channel(
+            EthtoolChannelAttr::RxCount(count) | EthtoolChannelAttr::CombinedCount(count),
+        ) => *count,
+        _ => 0,
+    });
+    Some(count.sum()).filter(|&queues| queues > 0)
+}
+
+/// The attributes of the first answer; none where the driver refuses.
+async fn first<E>(replies: impl Stream<Item = Result<Vec<EthtoolAttr>, E>>) -> Vec<EthtoolAttr> {
+    let mut replies = std::pin::pin!(replies);
+    replies.next().await.and_then(Result::ok).unwrap_or_default()
+}
+
+/// The features of `iface` by their names in `ethtool -k`.
+///
+/// # Errors
+/// [`NicError`] when the kernel does not answer.
+pub async fn features(iface: &str) -> Result<BTreeMap<String, Feature>, NicError> {
+    let (connection, handle, _) = ethtool::new_connection()
+        .map_err(|source| NicError::Socket { iface: iface.to_owned(), source })?;
+    let connection = tokio::spawn(connection);
+    let features = ask_features(handle, iface).await;
+    connection.abort();
+    features
+}
+
+async fn ask_features(
+    mut handle: EthtoolHandle,
+    iface: &str,
+) -> Result<BTreeMap<String, Feature>, NicError> {
+    let replies = handle.feature().get(Some(iface)).execute().await;
+    let replies = replies.map_err(|error| refused(iface, &error))?;
+    let attributes = first(replies.map_ok(|reply| reply.payload.nlas)).await;
+    let mut features = BTreeMap::new();
+    for attribute in &attributes {
+        let EthtoolAttr::Feature(attribute) = attribute else { continue };
+        match attribute {
+            EthtoolFeatureAttr::Hw(bits) => mark(&mut features, bits, |f, able| f.fixed = !able),
+            EthtoolFeatureAttr::Wanted(bits) => mark(&mut features, bits, |f, on| f.requested = on),
+            EthtoolFeatureAttr::Active(bits) => mark(&mut features, bits, |f, on| f.on = on),
+            EthtoolFeatureAttr::NoChange(bits) => mark(&mut features, bits, |f, _| f.fixed = true),
+            _ => {}
+        }
+    }
+    Ok(features)
+}
+
+/// Applies one set of bits; a feature in none of the sets that say otherwise is off and fixed.
+fn mark(
+    features: &mut BTreeMap<String, Feature>,
+    bits: &[EthtoolFeatureBit],
+    set: impl Fn(&mut Feature, bool),
+) {
+    const ABSENT: Feature = Feature { on: false, requested: false, fixed: true };
+    for bit in bits {
+        set(features.entry(bit.name.clone()).or_insert(ABSENT), bit.value);
+    }
+}

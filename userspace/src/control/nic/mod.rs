@@ -1,0 +1,130 @@
+//! What the kernel says about an interface: where it is, what it can do, what is switched on.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `features` | what `ethtool` knows: features and queues |
+//! | `xdp` | what the driver can do with XDP |
+
+mod features;
+mod xdp;
+
+use futures::TryStreamExt;
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use rtnetlink::packet_core::ErrorMessage;
+
+pub use self::features::{Feature, features};
+pub use self::xdp::{XdpCapabilities, xdp_capabilities};
+
+/// Why an interface could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum NicError {
+    /// There is none of that name.
+    #[error("{iface}: no such interface in this network namespace; `ip link` lists them")]
+    Missing {
+        /// The name asked for.
+        iface: String,
+    },
+    /// Netlink could not be reached.
+    #[error("{iface}: cannot open a netlink socket: {source}")]
+    Socket {
+        /// The interface asked for.
+        iface: String,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+    /// The kernel refused an answer.
+    #[error("{iface}: the kernel does not say what the interface is: {message}")]
+    Refused {
+        /// The interface asked for.
+        iface: String,
+        /// What it said instead.
+        message: String,
+    },
+}
+
+/// An interface as routing knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nic {
+    /// Its name.
+    pub iface: String,
+    /// Its number in this network namespace.
+    pub index: u32,
+    /// Its own MAC address.
+    pub mac: [u8; 6],
+    /// Largest IP packet in bytes.
+    pub mtu: u32,
+    /// Whether it is administratively up.
+    pub up: bool,
+    /// How many receive queues it has and serves now.
+    pub queues: u32,
+}
+
+impl Nic {
+    /// Looks `iface` up.
+    ///
+    /// # Errors
+    /// [`NicError`] when there is no such interface or netlink does not answer.
+    pub async fn find(iface: &str) -> Result<Self, NicError> {
+        let link = link(iface).await?;
+        let mut nic = Self {
+            iface: iface.to_owned(),
+            index: link.header.index,
+            mac: [0; 6],
+            mtu: 0,
+            up: link.header.flags.contains(LinkFlags::Up),
+            queues: 1,
+        };
+        for attribute in link.attributes {
+            match attribute {
+                LinkAttribute::Address(mac) => nic.mac = mac.try_into().unwrap_or_default(),
+                LinkAttribute::Mtu(mtu) => nic.mtu = mtu,
+                LinkAttribute::NumRxQueues(queues) => nic.queues = queues,
+                _ => {}
+            }
+        }
+        // The link message tells how many queues were allocated, ethtool how many are in use.
+        if let Some(channels) = features::queues(iface).await {
+            nic.queues = channels;
+        }
+        Ok(nic)
+    }
+}
+
+/// How many packets `iface` has received, by its own count.
+///
+/// # Errors
+/// [`NicError`] when there is no such interface or netlink does not answer.
+pub async fn received(iface: &str) -> Result<u64, NicError> {
+    let attributes = link(iface).await?.attributes;
+    let count = attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Stats64(stats) => Some(stats.rx_packets),
+        _ => None,
+    });
+    count.ok_or_else(|| refused(iface, &"no statistics"))
+}
+
+/// What the kernel says about the link.
+async fn link(iface: &str) -> Result<LinkMessage, NicError> {
+    let (connection, handle, _) = rtnetlink::new_connection()
+        .map_err(|source| NicError::Socket { iface: iface.to_owned(), source })?;
+    let connection = tokio::spawn(connection);
+    let reply = handle.link().get().match_name(iface.to_owned()).execute().try_next().await;
+    connection.abort();
+    match reply {
+        Ok(Some(link)) => Ok(link),
+        Ok(None) => Err(NicError::Missing { iface: iface.to_owned() }),
+        Err(rtnetlink::Error::NetlinkError(error)) if is_missing(&error) => {
+            Err(NicError::Missing { iface: iface.to_owned() })
+        }
+        Err(error) => Err(refused(iface, &error)),
+    }
+}
+
+/// `ENODEV`, as a netlink error carries it.
+fn is_missing(error: &ErrorMessage) -> bool {
+    error.raw_code() == -nix::libc::ENODEV
+}
+
+fn refused(iface: &str, message: &impl ToString) -> NicError {
+    NicError::Refused { iface: iface.to_owned(), message: message.to_string() }
+}
