@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
+use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{
     AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recvmsg, send,
     setsockopt, socket, sockopt,
@@ -43,6 +44,7 @@ pub struct Captured<'a> {
 #[derive(Debug)]
 pub struct Capture {
     socket: OwnedFd,
+    link: usize,
 }
 
 impl Capture {
@@ -51,9 +53,7 @@ impl Capture {
     /// # Errors
     /// Where there is no such interface.
     pub fn open(host: &Namespace, link: &str) -> Result<Self> {
-        let socket =
-            host.run(|| open(link)).with_context(|| format!("cannot capture on {link}"))?;
-        Ok(Self { socket })
+        host.run(|| open(link)).with_context(|| format!("cannot capture on {link}"))
     }
 
     /// The next packet, into `buffer`; `None` if none came within a tenth of a second.
@@ -61,18 +61,25 @@ impl Capture {
     /// # Errors
     /// Where the interface has gone.
     pub fn next<'b>(&self, buffer: &'b mut [u8]) -> Result<Option<Captured<'b>>> {
+        while let Some((len, from)) = self.receive(buffer)? {
+            if from.ifindex() == self.link {
+                let sent = from.pkttype() == PACKET_OUTGOING;
+                let direction = if sent { Direction::Out } else { Direction::In };
+                let held = len.min(buffer.len());
+                return Ok(Some(Captured { direction, bytes: &buffer[..held], len }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn receive(&self, buffer: &mut [u8]) -> Result<Option<(usize, LinkAddr)>> {
         let mut slices = [IoSliceMut::new(buffer)];
-        let received =
-            recvmsg::<LinkAddr>(self.socket.as_raw_fd(), &mut slices, None, MsgFlags::MSG_TRUNC);
-        let (len, from) = match received {
-            Ok(message) => (message.bytes, message.address),
-            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
-            Err(error) => return Err(error).context("the capture ended"),
-        };
-        let sent = from.is_some_and(|from| from.pkttype() == PACKET_OUTGOING);
-        let direction = if sent { Direction::Out } else { Direction::In };
-        let held = len.min(buffer.len());
-        Ok(Some(Captured { direction, bytes: &buffer[..held], len }))
+        let socket = self.socket.as_raw_fd();
+        match recvmsg::<LinkAddr>(socket, &mut slices, None, MsgFlags::MSG_TRUNC) {
+            Ok(message) => Ok(message.address.map(|from| (message.bytes, from))),
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
+            Err(error) => Err(error).context("the capture ended"),
+        }
     }
 
     /// Sends a packet, link header first, past the kernel's network stack.
@@ -87,23 +94,25 @@ impl Capture {
 /// `sll_pkttype` of what this host sent (linux/if_packet.h).
 const PACKET_OUTGOING: u8 = 4;
 
-fn open(link: &str) -> Result<OwnedFd> {
-    let address = link_address(link)?;
+fn open(name: &str) -> Result<Capture> {
+    let link = if_nametoindex(name)? as usize;
     let socket =
         socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll)?;
     setsockopt(&socket, sockopt::RcvBufForce, &ROOM)?;
     let turn = Duration::from_millis(100);
     setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(0, turn.subsec_micros().into()))?;
-    // The address of getifaddrs names no protocol; the kernel then keeps the socket's own.
-    bind(socket.as_raw_fd(), &address)?;
-    Ok(socket)
+    // A TUN device has no link address to bind to: its packets are picked from all.
+    if let Some(address) = link_address(name)? {
+        // The address of getifaddrs names no protocol; the kernel then keeps the socket's own.
+        bind(socket.as_raw_fd(), &address)?;
+    }
+    Ok(Capture { socket, link })
 }
 
-fn link_address(link: &str) -> Result<LinkAddr> {
+fn link_address(name: &str) -> Result<Option<LinkAddr>> {
     let mut all = getifaddrs()?;
-    let found = all.find_map(|entry| {
-        let address = entry.address.filter(|_| entry.interface_name == link)?;
+    Ok(all.find_map(|entry| {
+        let address = entry.address.filter(|_| entry.interface_name == name)?;
         address.as_link_addr().copied()
-    });
-    found.with_context(|| format!("there is no interface {link}"))
+    }))
 }

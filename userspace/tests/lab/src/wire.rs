@@ -1,12 +1,13 @@
 //! Two namespaces and the veth pair between them.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::Namespace;
 use crate::namespace::checked;
 use crate::owner;
+use crate::{Namespace, wait_until};
 
 /// The peer's end of the wire.
 pub const PEER: &str = "peer0";
@@ -114,6 +115,8 @@ impl Lab {
         lab.lay(wiring).context("cannot lay the wire between the namespaces")?;
         lab.peer.ip_batch(&addresses(PEER, PEER_V4, PEER_V6))?;
         lab.dut.ip_batch(&addresses(DUT, DUT_V4, DUT_V6))?;
+        await_carrier(&lab.peer, PEER)?;
+        await_carrier(&lab.dut, DUT)?;
         Ok(lab)
     }
 
@@ -131,10 +134,17 @@ fn names(lab: &str) -> [String; 2] {
     [format!("sluice-{lab}-peer"), format!("sluice-{lab}-dut")]
 }
 
-/// `nodad`: an IPv6 address is usable at once instead of after a second of asking around.
+/// The kernel notices in the background that the other end is up.
+fn await_carrier(host: &Namespace, link: &str) -> Result<()> {
+    let up = || host.ip(&format!("link show {link}")).is_ok_and(|told| told.contains("state UP"));
+    wait_until("the wire has a carrier", Duration::from_secs(10), || up().then_some(()))
+}
+
+/// No link-local address, and `nodad`: both would keep the lab changing for seconds, asking around whether
+/// somebody else has the address.
 fn addresses(link: &str, v4: Ipv4Addr, v6: Ipv6Addr) -> String {
     format!(
-        "address add {v4}/24 dev {link}\naddress add {v6}/64 dev {link} nodad\nlink set {link} up\n"
+        "link set {link} addrgenmode none\naddress add {v4}/24 dev {link}\naddress add {v6}/64 dev {link} nodad\nlink set {link} up\n"
     )
 }
 

@@ -1,0 +1,21 @@
+//! The program as users run it, between two network namespaces, under real traffic. Needs root.
+//!
+//! | module | what it shows |
+//! |---|---|
+//! | `traffic` | what is sent arrives, as super-packets inside and sound packets on the wire |
+//! | `coexistence` | what no rule names stays with the kernel |
+//! | `takeover` | connections go over to Sluice and back, however it ends |
+//! | `cycles` | nothing is left behind |
+//! | `malformed` | what no sane host sends does no harm |
+//! | `idle` | no traffic costs nothing to speak of |
+//! | `bed` | what all of them stand on |
+//! | `wire` | an independent look at every packet on the wire |
+
+mod bed;
+mod coexistence;
+mod cycles;
+mod idle;
+mod malformed;
+mod takeover;
+mod traffic;
+mod wire;
