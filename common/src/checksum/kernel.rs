@@ -60,15 +60,23 @@ pub fn copy(from: &[u8], to: &mut [u8]) -> Sum {
     fold(lanes.total() + sum_rest(rest))
 }
 
-/// Less than a block, eight bytes at a time; what is left of eight is padded with zeros.
+/// Less than a block: eight bytes at a time, then four, two, one. A header of 20 bytes ends with four.
 #[inline(always)]
 fn sum_rest(rest: &[u8]) -> u64 {
-    let (words, tail) = rest.as_chunks::<8>();
-    let mut last = [0; 8];
-    for (to, from) in last.iter_mut().zip(tail) {
-        *to = *from;
+    let (words, mut tail) = rest.as_chunks::<8>();
+    let mut total: u64 = words.iter().map(|word| halves(u64::from_ne_bytes(*word))).sum();
+    if let Some((word, rest)) = tail.split_first_chunk::<4>() {
+        total += u64::from(u32::from_ne_bytes(*word));
+        tail = rest;
     }
-    words.iter().chain([&last]).map(|word| u64::from_ne_bytes(*word)).map(halves).sum()
+    if let Some((word, rest)) = tail.split_first_chunk::<2>() {
+        total += u64::from(u16::from_ne_bytes(*word));
+        tail = rest;
+    }
+    if let [last] = tail {
+        total += u64::from(u16::from_ne_bytes([*last, 0]));
+    }
+    total
 }
 
 #[inline(always)]

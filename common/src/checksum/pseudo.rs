@@ -11,10 +11,15 @@ use crate::wire::{Addresses, Protocol};
 #[must_use]
 pub fn pseudo_header(addresses: &Addresses, protocol: Protocol, len: u16) -> Sum {
     let ends = match addresses {
-        Addresses::V4 { src, dst } => sum(src) + sum(dst),
+        Addresses::V4 { src, dst } => v4(src) + v4(dst),
         Addresses::V6 { src, dst } => sum(src) + sum(dst),
     };
     ends + Sum::of(u16::from(protocol.0)) + Sum::of(len)
+}
+
+#[inline]
+fn v4([a, b, c, d]: &[u8; 4]) -> Sum {
+    Sum::of(u16::from_be_bytes([*a, *b])) + Sum::of(u16::from_be_bytes([*c, *d]))
 }
 
 #[cfg(test)]

@@ -233,7 +233,9 @@ fn due(hold: Hold, spacing: &mut Spacing, hash: u64, born: u64, now: u64) -> u64
         Hold::EndOfBurst => now,
         Hold::AtMost(time) => born.saturating_add(time),
         Hold::Adaptive { ceiling } => match spacing.observe(hash, now) {
-            Some(mean) if mean <= ceiling => (now + PATIENCE * mean).min(born + ceiling),
+            Some(mean) if mean <= ceiling => {
+                now.saturating_add(PATIENCE * mean).min(born.saturating_add(ceiling))
+            }
             _ => now,
         },
     }

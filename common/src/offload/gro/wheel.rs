@@ -42,9 +42,8 @@ impl Wheel {
 
     /// Puts in `slot`, due at `due`.
     pub(super) fn insert(&mut self, slot: u32, now: u64, due: u64) {
-        if self.used == 0 {
-            self.base = now / self.width;
-        }
+        let present = now / self.width;
+        self.base = self.earliest_tick().map_or(present, |tick| tick.min(present).max(self.base));
         // Who lets deadlines pass for a whole turn of the wheel gets the new ones early.
         let tick = (due / self.width).clamp(self.base, self.base + TEETH - 1);
         let tooth = tick % TEETH;
@@ -126,6 +125,16 @@ mod tests {
         wheel.update(0, 900, 3_000);
         assert_eq!(drain(&mut wheel, 2_000), [1]);
         assert_eq!(drain(&mut wheel, 3_000), [0]);
+    }
+
+    #[test]
+    fn g25_the_wheel_turns_on_while_something_is_always_in_it() {
+        let mut wheel = Wheel::new(2, 6_200);
+        wheel.insert(0, 0, 6_200);
+        wheel.insert(1, 6_000, 12_200);
+        assert_eq!(drain(&mut wheel, 6_200), [0]);
+        assert_eq!(drain(&mut wheel, 12_000), [0; 0], "not before its time");
+        assert_eq!(drain(&mut wheel, 12_200), [1]);
     }
 
     #[test]
