@@ -108,6 +108,21 @@ fn g2_a_wrong_header_checksum_passes_through() {
 }
 
 #[test]
+fn g2_a_header_checksum_of_all_ones_is_not_merged_for_segmentation_would_write_zero() {
+    let checksum = |packet: &Packet| {
+        let bytes = packet.build();
+        u16::from_be_bytes([bytes[24], bytes[25]])
+    };
+    let mut zero = Packet { id: 0, ..Packet::tcp4() };
+    zero.id = checksum(&zero);
+    assert_eq!(checksum(&zero), 0);
+    let out = outcome(&coalesce(linux(), std::slice::from_ref(&zero)));
+    assert_eq!(out, [(1, FlushReason::EndOfBurst)]);
+    let ones = Packet { ip_checksum: Field::Is(0xffff), ..zero };
+    assert_eq!(outcome(&coalesce(linux(), &[ones])), [(1, FlushReason::BadIpChecksum)]);
+}
+
+#[test]
 fn g3_fragments_and_the_reserved_flag_pass_through() {
     for word in [0x2000, 0x8000, 0xc000] {
         let fragment = pair(Packet::tcp4(), |packet| packet.fragment_word = word);
@@ -678,6 +693,21 @@ fn g25_adaptive_does_not_hold_a_flow_whose_packets_are_far_apart() {
     let out = released_at(hold, &[10, 100, 190], 400);
     let alone = |now| (now, 1, FlushReason::EndOfBurst);
     assert_eq!(out, [alone(10), alone(100), alone(190)]);
+}
+
+#[test]
+fn g25_adaptive_learns_from_packets_of_the_same_burst_that_have_their_own_times() {
+    let hold = Hold::Adaptive { ceiling: 60 };
+    let mut coalescer = Coalescer::new(GroConfig { hold, ..linux() });
+    let mut released = Released::new();
+    let mut sink = |train, reason| released.push((train, reason));
+    let first = Packet::tcp4();
+    coalescer.push(first.build(), 10, &mut sink);
+    coalescer.push(first.next().build(), 20, &mut sink);
+    coalescer.end_of_burst(20, &mut sink);
+    assert_eq!(coalescer.held(), 2);
+    coalescer.end_of_burst(40, &mut sink);
+    assert_eq!(outcome(&released), [(2, FlushReason::Timeout)]);
 }
 
 #[test]
