@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -9,12 +10,12 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::observe::{Counts, Histogram, Latency, WorkerCounters};
 
-/// Commands that may wait. A worker looks every few milliseconds, and people ask.
+/// Questions that may wait. A worker looks every few milliseconds, and people ask.
 const WAITING: usize = 8;
 
 /// What a worker can be told.
 #[derive(Debug)]
-pub enum Command {
+pub(super) enum Command {
     /// Finish, and end.
     Stop,
     /// Give the latency histogram, and go on with this empty one.
@@ -26,7 +27,9 @@ pub enum Command {
 pub struct Handle {
     queue: u32,
     counters: Arc<WorkerCounters>,
-    commands: Sender<Command>,
+    /// Not a message, which might find the mailbox full.
+    stop: Arc<AtomicBool>,
+    questions: Sender<Box<Histogram>>,
     answers: Receiver<Box<Histogram>>,
     wake: Arc<EventFd>,
 }
@@ -36,7 +39,8 @@ pub struct Handle {
 pub(super) struct Mailbox {
     pub(super) counters: Arc<WorkerCounters>,
     pub(super) wake: Arc<EventFd>,
-    commands: Receiver<Command>,
+    stop: Arc<AtomicBool>,
+    questions: Receiver<Box<Histogram>>,
     answers: Sender<Box<Histogram>>,
 }
 
@@ -44,15 +48,17 @@ impl Handle {
     pub(super) fn new(queue: u32, counters: Arc<WorkerCounters>) -> io::Result<(Self, Mailbox)> {
         let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
         let wake = Arc::new(EventFd::from_flags(flags)?);
-        let (commands, inbox) = bounded(WAITING);
-        let (outbox, answers) = bounded(WAITING);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (questions, asked) = bounded(WAITING);
+        let (answered, answers) = bounded(WAITING);
         let mailbox = Mailbox {
             counters: Arc::clone(&counters),
             wake: Arc::clone(&wake),
-            commands: inbox,
-            answers: outbox,
+            stop: Arc::clone(&stop),
+            questions: asked,
+            answers: answered,
         };
-        Ok((Self { queue, counters, commands, answers, wake }, mailbox))
+        Ok((Self { queue, counters, stop, questions, answers, wake }, mailbox))
     }
 
     /// The worker's queue.
@@ -68,9 +74,12 @@ impl Handle {
     }
 
     /// Tells the worker to finish and end; it does within a quarter of a second. `false`: it has
-    /// ended already, or does not listen.
+    /// ended already.
     pub fn stop(&self) -> bool {
-        self.tell(Command::Stop)
+        self.stop.store(true, Ordering::Release);
+        self.wake();
+        // The worker has the other one.
+        Arc::strong_count(&self.stop) > 1
     }
 
     /// The latency histogram since the last call, or `None` when the worker does not answer in time.
@@ -78,24 +87,24 @@ impl Handle {
     pub fn latency(&self, patience: Duration) -> Option<Box<Histogram>> {
         // The answer to a question that was given up.
         while self.answers.try_recv().is_ok() {}
-        if !self.tell(Command::Latency(Latency::empty())) {
-            return None;
-        }
+        self.questions.try_send(Latency::empty()).ok()?;
+        self.wake();
         self.answers.recv_timeout(patience).ok()
     }
 
-    /// Never blocks: a worker that does not listen has a full mailbox.
-    fn tell(&self, command: Command) -> bool {
-        let told = self.commands.try_send(command).is_ok();
-        // It fails only when the event has been written 2^64 - 2 times and not read.
-        told && self.wake.write(1).is_ok()
+    fn wake(&self) {
+        // It fails only when it has been written 2^64 - 2 times and never read: the worker is awake.
+        let _ = self.wake.write(1);
     }
 }
 
 impl Mailbox {
     /// The next command.
     pub(super) fn take(&self) -> Option<Command> {
-        self.commands.try_recv().ok()
+        if self.stop.swap(false, Ordering::Acquire) {
+            return Some(Command::Stop);
+        }
+        self.questions.try_recv().ok().map(Command::Latency)
     }
 
     /// Answers a question; when nobody fetches answers, not.

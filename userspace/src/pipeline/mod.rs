@@ -85,6 +85,6 @@ mod to_host;
 mod to_wire;
 mod worker;
 
-pub use command::{Command, Handle};
+pub use command::Handle;
 pub use stop::{End, Report};
 pub use worker::{Turn, Worker, WorkerConfig};

@@ -188,16 +188,17 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
         self.beat.stop();
     }
 
-    /// Publishes the counts and looks for a command.
+    /// Publishes the counts and does what it is told; no more can be waiting than the mailbox holds.
     pub(super) fn housekeep(&mut self, now: u64) {
         self.housekept = now;
         self.counts.statistics = self.wire.statistics();
         self.counts.ledger = self.ledger();
         self.mailbox.counters.publish(&self.counts);
-        match self.mailbox.take() {
-            Some(Command::Stop) => self.begin_stop(End::Stopped, now),
-            Some(Command::Latency(empty)) => self.mailbox.answer(self.latency.swap(empty)),
-            None => {}
+        while let Some(command) = self.mailbox.take() {
+            match command {
+                Command::Stop => self.begin_stop(End::Stopped, now),
+                Command::Latency(empty) => self.mailbox.answer(self.latency.swap(empty)),
+            }
         }
     }
 

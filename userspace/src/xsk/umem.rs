@@ -77,9 +77,16 @@ impl Umem {
             .build()
             .expect("a power of two, with room behind the headroom");
         let error = |source| UmemError { frames: frames.get(), source };
-        let (umem, descriptors) = xsk_rs::Umem::new(config, count, pages == Pages::Huge)
-            .or_else(|_| xsk_rs::Umem::new(config, count, false))
-            .map_err(error)?;
+        let map = |huge| xsk_rs::Umem::new(config, count, huge).map_err(error);
+        let (pages, mapped) = match pages {
+            Pages::Huge => map(true).map_or_else(
+                // Others were quicker, or a control group forbids them.
+                |refused| (Pages::Ordinary { advice: refused.cause() }, map(false)),
+                |mapped| (Pages::Huge, Ok(mapped)),
+            ),
+            other => (other, map(false)),
+        };
+        let (umem, descriptors) = mapped?;
         let base = base_of(&umem, descriptors[0]);
         let backing = Backing::Kernel { umem, descriptors: descriptors.into() };
         Ok(Self::new(base, frames, backing, pages))
@@ -218,6 +225,13 @@ impl fmt::Debug for Umem {
 pub struct UmemError {
     frames: u32,
     source: xsk_rs::umem::UmemCreateError,
+}
+
+impl UmemError {
+    fn cause(&self) -> String {
+        let cause = std::error::Error::source(&self.source).map(ToString::to_string);
+        format!("huge pages are refused: {}", cause.unwrap_or_else(|| self.source.to_string()))
+    }
 }
 
 #[cfg(test)]

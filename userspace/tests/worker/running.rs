@@ -4,7 +4,8 @@ use std::thread;
 use std::time::Duration;
 
 use sluice::config::Idle;
-use sluice::pipeline::{End, WorkerConfig};
+use sluice::observe::Counts;
+use sluice::pipeline::{End, Turn, WorkerConfig};
 use sluice::sim::Talker;
 
 use super::rig::{ACK, MSS, Rig, config, umem};
@@ -69,7 +70,8 @@ fn the_loop_moves_packets_sleeps_and_stops_when_told() {
         let Rig { worker, handle, heartbeat, .. } = rig;
         let report = thread::scope(|scope| {
             let running = scope.spawn(move || worker.run());
-            while handle.counters().to_wire_packets < 3 {
+            let slept = |counts: Counts| idle == Idle::Spin || counts.sleeps > 0;
+            while handle.counters().to_wire_packets < 3 || !slept(handle.counters()) {
                 thread::yield_now();
             }
             assert_ne!(heartbeat.last(0), 0);
@@ -82,4 +84,15 @@ fn the_loop_moves_packets_sleeps_and_stops_when_told() {
         assert_eq!(report.counts.sleeps == 0, idle == Idle::Spin);
         assert!(!handle.stop(), "it has ended");
     }
+}
+
+#[test]
+fn a_stop_is_heard_when_nobody_has_answered_for_long() {
+    let umem = umem(64);
+    let mut rig = Rig::new(&umem, 16);
+    for _ in 0..100 {
+        assert!(rig.handle.latency(Duration::ZERO).is_none());
+    }
+    assert!(rig.handle.stop());
+    while rig.later() != Turn::Ended {}
 }
