@@ -25,6 +25,7 @@ fn checks() -> Vec<Step> {
         Step::new("cargo clippy --workspace --all-targets -- -D warnings"),
         Step::new("cargo doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings"),
         Step::new("cargo xtask test --no-setup"),
+        Step::new("cargo xtask run --seconds 2 --json"),
     ];
     for apart in ["xdp-ebpf", "fuzz"] {
         let manifest = format!("{apart}/Cargo.toml");

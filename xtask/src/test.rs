@@ -5,7 +5,6 @@ use nix::unistd::Uid;
 
 use crate::setup;
 use crate::step::Step;
-use crate::workspace;
 
 /// Runs every test: unit, property, replayed fuzz findings, doc, and those that need root.
 ///
@@ -27,36 +26,16 @@ pub(crate) struct Test {
     passed: Vec<String>,
 }
 
-/// The packages whose tests need root.
-const ROOT: [&str; 2] = ["sluice", "sluice-lab"];
-
 impl Test {
     pub(crate) fn run(self) -> Result<()> {
         if !self.no_setup {
             setup::ensure()?;
         }
-        let others =
-            ROOT.iter().fold(cargo("--workspace"), |step, name| step.args(["--exclude", name]));
-        let root =
-            ROOT.iter().fold(cargo("--no-fail-fast"), |step, name| step.args(["--package", name]));
-        let fuzz = replay().map(|step| self.passed_to(step));
-        let steps = [self.passed_to(others), self.passed_to(through_sudo(root))];
-        steps.into_iter().chain(fuzz).try_for_each(|step| step.run())
+        // One build of everything: split by package, cargo would unify features anew and build twice.
+        let all = through_sudo(Step::new("cargo test --workspace --no-fail-fast"));
+        let passed = (!self.passed.is_empty()).then(|| "--".to_owned());
+        all.args(passed).args(self.passed).run()
     }
-
-    fn passed_to(&self, step: Step) -> Step {
-        if self.passed.is_empty() { step } else { step.args(["--"]).args(self.passed.clone()) }
-    }
-}
-
-fn cargo(arguments: &str) -> Step {
-    Step::new("cargo test").args(arguments.split_whitespace())
-}
-
-/// The tests of the fuzz workspace replay its corpus; a build without sanitizers is enough.
-fn replay() -> Option<Step> {
-    let manifest = workspace::top().join("fuzz/Cargo.toml");
-    manifest.exists().then(|| cargo("--manifest-path fuzz/Cargo.toml"))
 }
 
 /// Cargo builds as the user and runs the test programs as root.
