@@ -180,6 +180,18 @@ fn an_interface_is_named_and_named_once() {
 }
 
 #[test]
+fn an_interface_has_a_name_the_kernel_takes() {
+    let named = |value: &str| format!("[[port]]\niface = {value}\n");
+    refused(&named("7"), &["port[0].iface = 7: a whole number where the name of an interface"]);
+    for name in ["\"\"", "\"sixteen-bytes-xx\"", "\"a/b\"", "\"a b\"", "\"..\""] {
+        refused(&named(name), &[&format!("port[0].iface = {name}: "), "1 to 15 bytes"]);
+    }
+    assert_eq!(check(&named("\"fifteen-bytes-x\"")).1, 0);
+    let slip = "[[port]]\nifcae = \"eth1\"\n";
+    refused(slip, &["port[0].ifcae: unknown key; did you mean \"iface\"?"]);
+}
+
+#[test]
 fn the_number_of_ports_is_that_of_the_mode() {
     refused("", &["port: 0 of them", "exactly 1"]);
     let two = "[[port]]\niface = \"a\"\n[[port]]\niface = \"b\"\n";
