@@ -167,12 +167,16 @@ fn a_running_ipv6_connection_is_borrowed_and_given_back() -> Result<()> {
 fn a_table_of_somebody_else_is_refused_with_the_key_to_change() -> Result<()> {
     let lab = Lab::new()?;
     let _queue = inside(&lab.dut, open_tun)?;
-    lab.dut.ip(&format!("route add 198.51.100.0/24 dev {DUT} table {TABLE}"))?;
-    let refused = inside(&lab.dut, async || {
-        routes(&[rule(Action::Steer, 5000)]).await.unwrap().check_table().await.unwrap_err()
-    });
-    assert!(matches!(refused, RoutesError::TableInUse { table: TABLE }), "{refused}");
-    assert!(refused.to_string().contains("[host] table"));
+    // The second route is what a Sluice on another interface would have written.
+    for other in ["198.51.100.0/24", "default proto 83"] {
+        lab.dut.ip(&format!("route add {other} dev {DUT} table {TABLE}"))?;
+        let refused = inside(&lab.dut, async || {
+            routes(&[rule(Action::Steer, 5000)]).await.unwrap().check_table().await.unwrap_err()
+        });
+        assert!(matches!(refused, RoutesError::TableInUse { table: TABLE }), "{refused}");
+        assert!(refused.to_string().contains("[host] table"));
+        lab.dut.ip(&format!("route flush table {TABLE}"))?;
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use futures::TryStreamExt;
 use netlink_packet_route::route::{RouteAttribute, RouteMessage};
 use nix::errno::Errno;
+use nix::net::if_::if_nametoindex;
 use rtnetlink::Handle;
 
 use super::super::journal::Change;
@@ -106,14 +107,14 @@ impl PolicyRoutes {
         self.installed
     }
 
-    /// Makes sure that nobody else uses the table.
+    /// Makes sure that nobody else uses the table, not even a Sluice on another interface.
     ///
     /// # Errors
     /// [`RoutesError::TableInUse`] where somebody does.
     pub async fn check_table(&self) -> Result<(), RoutesError> {
-        for &TunRoute { family, table, .. } in &self.routes {
-            let routes = self.list(family, table).await?;
-            if routes.iter().any(|route| route.header.protocol != protocol()) {
+        for &TunRoute { family, table, ref tun, .. } in &self.routes {
+            let index = if_nametoindex(tun.as_str()).unwrap_or(0);
+            if !self.list(family, table).await?.iter().all(|route| is_ours(route, index)) {
                 return Err(RoutesError::TableInUse { table });
             }
         }
@@ -178,4 +179,9 @@ impl PolicyRoutes {
         }
         result
     }
+}
+
+/// Whether this process wrote the route: its protocol is Sluice's, and it leads to this Sluice's device.
+fn is_ours(route: &RouteMessage, tun: u32) -> bool {
+    route.header.protocol == protocol() && route.attributes.contains(&RouteAttribute::Oif(tun))
 }

@@ -58,10 +58,11 @@ pub struct Configured {
     pub config: Config,
 }
 
-/// SIGINT and SIGTERM: the wish to stop.
+/// SIGINT, SIGTERM and, when the terminal goes, SIGHUP: the wish to stop.
 struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
+    hang_up: Signal,
 }
 
 impl StopSignals {
@@ -70,6 +71,7 @@ impl StopSignals {
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
+            hang_up: listen(SignalKind::hangup())?,
         })
     }
 
@@ -77,11 +79,12 @@ impl StopSignals {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",
+            _ = self.hang_up.recv() => "SIGHUP",
         }
     }
 }
 
-/// Runs until SIGINT or SIGTERM, and leaves nothing behind.
+/// Runs until SIGINT, SIGTERM or SIGHUP, and leaves nothing behind.
 ///
 /// # Errors
 /// What kept it from starting, or from putting everything back.
