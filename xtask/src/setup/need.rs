@@ -16,7 +16,7 @@ enum Need {
 use Need::{Header, Program};
 
 /// What is needed, what for, and the package. libxdp and libbpf are built from source with xsk-rs and
-/// libbpf-rs: they want clang (also for bindgen), m4 and make, and the headers of what they link.
+/// libbpf-rs: they want clang (also for bindgen), llc, m4 and make, and the headers of what they link.
 const NEEDS: &[(Need, &str)] = &[
     (Program("cc"), "gcc"),
     (Header("stdio.h"), "libc6-dev"),
@@ -25,6 +25,7 @@ const NEEDS: &[(Need, &str)] = &[
     (Program("m4"), "m4"),
     (Program("pkg-config"), "pkg-config"),
     (Program("clang"), "clang"),
+    (Program("llc"), "llvm"),
     (Header("libelf.h"), "libelf-dev"),
     (Header("zlib.h"), "zlib1g-dev"),
     (Header("pcap/pcap.h"), "libpcap-dev"),
