@@ -123,6 +123,8 @@ reasons! {
         ChecksumState = "checksum_state",
         /// G7: the checksum is wrong, or 0xFFFF where a sender writes 0; the packet goes on as it came.
         BadChecksum = "bad_checksum",
+        /// G30: the checksum is right, but stands as 0xFFFF where segmentation would write 0.
+        ChecksumAllOnes = "checksum_all_ones",
         /// G2: IPv4 options.
         Ipv4Options = "ipv4_options",
         /// G2: the IPv4 header checksum is wrong, or 0xFFFF where a sender writes 0.

@@ -40,10 +40,11 @@ fn the_generated_streams_meet_nearly_every_reason() {
         let tree = plan().new_tree(&mut runner).unwrap();
         seen.extend(round_trip_of_bytes(&tree.current()));
     }
-    // A super-packet is no wire packet, and is not generated.
+    // A super-packet is no wire packet, and is not generated; one checksum in 65,536 comes out as zero.
+    let rare = [FlushReason::SegmentSize, FlushReason::ChecksumAllOnes];
     let missing: Vec<_> = FlushReason::ALL
         .iter()
-        .filter(|reason| !seen.contains(reason) && **reason != FlushReason::SegmentSize)
+        .filter(|reason| !seen.contains(reason) && !rare.contains(reason))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
 }

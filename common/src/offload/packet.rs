@@ -160,6 +160,9 @@ pub(super) enum Verified {
     /// Not looked at.
     Unknown,
     Good,
+    /// Right, but written as 0xFFFF where segmentation would write 0 (G30). Linux writes it so when it
+    /// completes a checksum in software (`skb_checksum_help`, net/core/dev.c).
+    AllOnes,
     Partial,
     Bad,
 }
@@ -167,7 +170,7 @@ pub(super) enum Verified {
 impl Verified {
     const fn state(self) -> Checksum {
         match self {
-            Self::Good => Checksum::Valid,
+            Self::Good | Self::AllOnes => Checksum::Valid,
             Self::Partial => Checksum::Partial,
             Self::Unknown | Self::Bad => Checksum::Unknown,
         }
@@ -197,6 +200,9 @@ fn verify(packet: &[u8], headers: &Headers, payload: usize, rx: RxChecksum) -> V
         return Verified::Unknown;
     }
     let total = pseudo + sum(&packet[transport..]);
-    // 0xFFFF passes for 0, but no sender writes it, and segmentation would write 0 (G30).
-    if total.folded() == 0xffff && field != 0xffff { Verified::Good } else { Verified::Bad }
+    match (total.folded(), field) {
+        (0xffff, 0xffff) => Verified::AllOnes,
+        (0xffff, _) => Verified::Good,
+        _ => Verified::Bad,
+    }
 }

@@ -39,6 +39,8 @@ pub(super) fn refusal(facts: &Facts<'_>, config: &GroConfig) -> Option<FlushReas
         !facts.headers.is_ipv6() && !ipv4_checksum_holds(facts.network()) => BadIpChecksum,
         /// G7
         facts.checksum == Verified::Bad => BadChecksum,
+        /// G30
+        facts.checksum == Verified::AllOnes => ChecksumAllOnes,
         /// G21
         flags.intersects(tcp::Flags::SYN) => Syn,
         /// G21
