@@ -105,10 +105,15 @@ impl Stats {
         self.over_workers("flushes")
     }
 
-    /// What was dropped in user space, by reason.
+    /// What was dropped, by reason: by Sluice, and by the kernel at Sluice's sockets.
     #[must_use]
     pub fn drops(&self) -> BTreeMap<String, u64> {
-        self.over_workers("drops")
+        // What else the kernel counts for a socket is no drop.
+        const DROPS: [&str; 4] = ["rx_dropped", "rx_invalid", "rx_ring_full", "tx_invalid"];
+        let mut drops = self.over_workers("drops");
+        let kernel = self.over_workers("socket").into_iter();
+        drops.extend(kernel.filter(|(label, _)| DROPS.contains(&label.as_str())));
+        drops
     }
 
     /// Whether there are workers and every frame of each is accounted for.
@@ -155,6 +160,7 @@ mod tests {
     fn stats() -> Stats {
         let worker = serde_json::json!({
             "counters": { "from_wire_packets": 5 }, "flushes": { "push": 2 }, "drops": {}, "cpu_ms": 7,
+            "socket": { "rx_ring_full": 3, "tx_ring_empty": 9 },
             "ledger": { "balanced": true },
         });
         Stats(
@@ -166,6 +172,7 @@ mod tests {
     fn counters_are_summed_over_workers() {
         assert_eq!(stats().carried().received, 10);
         assert_eq!(stats().releases()["push"], 4);
+        assert_eq!(stats().drops(), BTreeMap::from([("rx_ring_full".to_owned(), 6)]));
         assert_eq!(stats().cpu(), [Duration::from_millis(7); 2]);
     }
 
