@@ -11,6 +11,9 @@ use sluice_lab::{DUT, Documented, Lab, Process, documented, top, wait_until};
 
 const SLUICE: &str = env!("CARGO_BIN_EXE_sluice");
 
+/// How long a start or a stop may take before it is given up on.
+const LIMIT: Duration = Duration::from_secs(20);
+
 /// A host with an interface eth1, as the documentation has it.
 struct Host {
     lab: Lab,
@@ -37,13 +40,21 @@ impl Host {
         shell
     }
 
+    /// Ends what runs in a way that leaves no journal and no socket in the folder all of them share.
+    fn stop(&mut self) -> Result<()> {
+        let Some(mut running) = self.running.take() else { return Ok(()) };
+        let status = running.stop(LIMIT)?;
+        ensure!(status.success(), "it stops with {status}");
+        Ok(())
+    }
+
     fn type_in(&mut self, command: &str) -> Result<()> {
         if command.starts_with("sluice run") {
-            self.running = None;
+            self.stop()?;
             self.running = Some(Process::spawn(&mut self.shell(&format!("exec {command}")))?);
             let answers =
                 || self.shell("sluice stats").output().is_ok_and(|out| out.status.success());
-            return wait_until("it answers", Duration::from_secs(20), || answers().then_some(()));
+            return wait_until("it answers", LIMIT, || answers().then_some(()));
         }
         let output = self.shell(command).output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -59,6 +70,7 @@ fn every_documented_command_does_what_it_says() -> Result<()> {
     for documented in commands.iter().filter(|one| !one.command.starts_with("cargo xtask ")) {
         host.type_in(&documented.command).with_context(|| Documented::to_string(documented))?;
     }
+    host.stop()?;
     for file in ["usr/local/bin/sluice", "etc/sluice/sluice.toml"] {
         assert!(host.root.path().join(file).exists(), "{file} is installed");
     }
