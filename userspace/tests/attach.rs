@@ -3,7 +3,9 @@
 use std::env;
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::AsFd;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
 use std::time::Duration;
 
 use libbpf_rs::{ObjectBuilder, Xdp, XdpFlags};
@@ -26,6 +28,15 @@ fn namespace() -> Namespace {
 /// Whether `ip` shows an XDP program on the interface.
 fn has_xdp(namespace: &Namespace, iface: &str) -> bool {
     namespace.ip(&format!("link show dev {iface}")).unwrap().contains("prog/xdp")
+}
+
+/// Waits until the interface has no program: a child that another test forks at this moment holds a copy
+/// of the closed link until it executes.
+fn wait_without_xdp(namespace: &Namespace, iface: &str) {
+    wait_until("the program is off", Duration::from_secs(5), || {
+        (!has_xdp(namespace, iface)).then_some(())
+    })
+    .unwrap();
 }
 
 fn attach(
@@ -146,11 +157,11 @@ fn detached_or_dropped_it_is_off() {
     attach(&namespace, &mut steering, "v0", XdpMode::Auto).unwrap();
     assert!(has_xdp(&namespace, "v0"));
     steering.detach();
-    assert!(!has_xdp(&namespace, "v0"));
+    wait_without_xdp(&namespace, "v0");
     attach(&namespace, &mut steering, "v0", XdpMode::Auto).unwrap();
     assert!(has_xdp(&namespace, "v0"));
     drop(steering);
-    assert!(!has_xdp(&namespace, "v0"));
+    wait_without_xdp(&namespace, "v0");
 }
 
 #[test]
@@ -162,6 +173,25 @@ fn reattached_it_is_where_and_how_it_was() {
     let attached = namespace.run(|| steering.reattach()).unwrap();
     assert_eq!(attached.mode, AttachMode::Generic);
     assert!(has_xdp(&namespace, "v0"));
+}
+
+/// Whoever forks while a link is held has a copy of it until the exec.
+#[test]
+fn children_forked_meanwhile_do_not_hold_the_place() {
+    let namespace = namespace();
+    let mut steering = Steering::load().unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Relaxed) {
+                Command::new("true").status().unwrap();
+            }
+        });
+        let attached: Result<Vec<_>, _> =
+            (0..200).map(|_| attach(&namespace, &mut steering, "v0", XdpMode::Generic)).collect();
+        done.store(true, Relaxed);
+        attached.unwrap();
+    });
 }
 
 /// An interface that went and came back (a driver was loaded anew) is another one of the same name.
@@ -184,7 +214,7 @@ fn attached_elsewhere_it_leaves_where_it_was() {
     let mut steering = Steering::load().unwrap();
     attach(&namespace, &mut steering, "v0", XdpMode::Auto).unwrap();
     attach(&namespace, &mut steering, "v1", XdpMode::Auto).unwrap();
-    assert!(!has_xdp(&namespace, "v0"));
+    wait_without_xdp(&namespace, "v0");
     assert!(has_xdp(&namespace, "v1"));
 }
 
@@ -208,10 +238,7 @@ fn it_goes_with_the_process_that_holds_it() {
     assert!(attached && has_xdp(&namespace, "v0"));
     holder.signal(Signal::SIGKILL).unwrap();
     holder.wait(Duration::from_secs(5)).unwrap();
-    wait_until("the program is off", Duration::from_secs(5), || {
-        (!has_xdp(&namespace, "v0")).then_some(())
-    })
-    .unwrap();
+    wait_without_xdp(&namespace, "v0");
 }
 
 const HELD: &str = "attached";

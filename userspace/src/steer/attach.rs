@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::os::fd::AsFd;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use aya::programs::links::FdLink;
 use aya::programs::xdp::XdpLink;
@@ -13,6 +15,12 @@ use nix::net::if_::if_nametoindex;
 use super::SteerError;
 use super::error::errno;
 use crate::config::XdpMode;
+
+/// How long a closed link may keep its place: a fork and its exec take a few milliseconds, on a machine
+/// under load some hundred. Longer, and something else holds it.
+const LEAVING_AT_MOST: Duration = Duration::from_secs(2);
+/// The kernel tells nobody when a link goes.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// Where a program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,10 +182,22 @@ impl<'a> Target<'a> {
         SteerError::Attach { iface: self.iface.to_owned(), mode, reason, errno }
     }
 
+    /// Refuses an interface that has another program. One that has this very program is about to lose it:
+    /// its link is closed, but a child that was forked meanwhile holds a copy of the descriptor until it
+    /// executes its own program.
     fn refuse_foreign(&self, program: &Xdp) -> Result<(), SteerError> {
-        match self.occupant(program)? {
-            Some(foreign) => Err(SteerError::Foreign { iface: self.iface.to_owned(), foreign }),
-            None => Ok(()),
+        let own = program.info().map_or(0, |info| info.id());
+        let patience = Instant::now() + LEAVING_AT_MOST;
+        loop {
+            match self.occupant(program)? {
+                None => return Ok(()),
+                Some(leaving) if leaving.id == own && Instant::now() < patience => {
+                    thread::sleep(LOOK_AGAIN);
+                }
+                Some(foreign) => {
+                    return Err(SteerError::Foreign { iface: self.iface.to_owned(), foreign });
+                }
+            }
         }
     }
 
