@@ -34,7 +34,8 @@ pub struct GroConfig {
     pub flows: usize,
     /// Largest super-packet in bytes, IP header included (G18); what is above 65,535 counts as 65,535.
     pub max_size: u32,
-    /// Most packets in one train: a port takes so many buffers, less those it needs for headers.
+    /// Most pieces in one train, which are packets but for those that span buffers: a port takes so many,
+    /// less those it needs for headers.
     pub max_segments: usize,
     /// How many trains the sink keeps before it [recycles](super::Coalescer::recycle) their storage.
     /// Storage for that many, and for `flows` more, is made in advance.

@@ -6,8 +6,11 @@
 //! | [`Train`] | packets in their own buffers, and the header of the super-packet they make |
 //! | [`Segmenter`] | cuts a super-packet from a TUN device into wire packets |
 //! | [`VnetHeader`], [`GsoType`] | how a super-packet is described to a TUN device, and by one |
+//! | [`Buffer`] | what a packet's bytes stand in |
 //! | [`GroConfig`], [`Profile`], [`RxChecksum`], [`Hold`] | which rules apply |
 
+#[cfg(feature = "alloc")]
+mod buffer;
 #[cfg(feature = "alloc")]
 mod config;
 #[cfg(feature = "alloc")]
@@ -25,6 +28,8 @@ mod template;
 mod train;
 mod vnet;
 
+#[cfg(feature = "alloc")]
+pub use buffer::Buffer;
 #[cfg(feature = "alloc")]
 pub use config::{GroConfig, Hold};
 #[cfg(feature = "alloc")]

@@ -1,8 +1,10 @@
 //! What a packet's own bytes say, before any train is looked at: may it take part (G2–G8, G21)?
 
+use core::ops::Range;
+
 use super::train::{Checksum, Layout, Shape};
-use super::{GroConfig, GsoType, RxChecksum, ip_len, rules};
-use crate::checksum::{pseudo_header, sum};
+use super::{Buffer, GroConfig, GsoType, RxChecksum, ip_len, rules};
+use crate::checksum::{Sum, pseudo_header, sum};
 use crate::flow::FlowKey;
 use crate::reason::FlushReason;
 use crate::wire::{Bytes, Fragment, Headers, Link, Protocol, ethernet, tcp, udp, vlan};
@@ -18,31 +20,35 @@ pub(super) struct Examined {
     pub(super) refusal: Option<FlushReason>,
     pub(super) seq: u32,
     pub(super) payload_len: u32,
+    /// How many pieces its buffer has.
+    pub(super) pieces: usize,
 }
 
 /// Looks at `packet`. `segment_size` is 0 for a wire packet; for a super-packet (G20) its segment size.
-pub(super) fn examine(packet: &[u8], segment_size: u16, config: &GroConfig) -> Examined {
-    let Ok(headers) = Headers::parse(packet, config.link) else {
-        return opaque(packet);
+pub(super) fn examine<H: Buffer>(packet: &H, segment_size: u16, config: &GroConfig) -> Examined {
+    let (head, pieces) = (packet.head(), packet.pieces());
+    let Ok(headers) = Headers::parse(head, config.link) else {
+        return opaque(packet.total_len(), pieces);
     };
-    let lengths = Lengths::of(packet, &headers, config.link);
-    let payload = lengths.payload(packet, &headers);
-    let checksum = payload.map_or(Verified::Unknown, |payload| {
-        verify(&packet[..lengths.end], &headers, payload, config.rx_checksum)
-    });
-    let facts = Facts { packet, headers: &headers, end: lengths.end, payload, checksum };
+    let lengths = Lengths::of(head, packet.total_len(), &headers, config.link);
+    let payload = lengths.payload(head, &headers);
+    let checksum = payload
+        .map_or(Verified::Unknown, |_| verify(packet, lengths.end, &headers, config.rx_checksum));
+    let facts = Facts { head, headers: &headers, end: lengths.end, payload, checksum };
     Examined {
         shape: facts.shape(segment_size),
         flow: FlowKey::of(&headers),
         refusal: rules::refusal(&facts, config),
         seq: facts.tcp().map_or(0, |tcp| tcp.seq()),
         payload_len: facts.payload_len(),
+        pieces,
     }
 }
 
 /// What has been found out about a packet that has [`Headers`].
 pub(super) struct Facts<'a> {
-    pub(super) packet: &'a [u8],
+    /// The first piece, with all headers.
+    pub(super) head: &'a [u8],
     pub(super) headers: &'a Headers,
     /// Where the IP packet ends.
     pub(super) end: usize,
@@ -55,11 +61,11 @@ impl<'a> Facts<'a> {
     /// The IP header, options or extension headers included, as far as it is there.
     pub(super) fn network(&self) -> &'a [u8] {
         let range = usize::from(self.headers.network)..usize::from(self.headers.transport);
-        self.packet.get(range).unwrap_or_default()
+        self.head.get(range).unwrap_or_default()
     }
 
     pub(super) fn tcp(&self) -> Option<tcp::Segment<&'a [u8]>> {
-        tcp::Segment::new(self.packet.get(self.headers.transport.into()..)?)
+        tcp::Segment::new(self.head.get(self.headers.transport.into()..)?)
     }
 
     fn payload_len(&self) -> u32 {
@@ -93,11 +99,11 @@ impl<'a> Facts<'a> {
 }
 
 /// Not IP, or headers that cannot be followed.
-fn opaque(packet: &[u8]) -> Examined {
+fn opaque(len: usize, pieces: usize) -> Examined {
     let shape = Shape {
         layout: Layout::default(),
         protocol: None,
-        ip_len: packet.len() as u32,
+        ip_len: len as u32,
         gso_size: 0,
         gso_segs: 1,
         gso_type: GsoType::NONE,
@@ -105,7 +111,7 @@ fn opaque(packet: &[u8]) -> Examined {
         checksum: Checksum::Unknown,
     };
     let refusal = Some(FlushReason::NotMergeable);
-    Examined { shape, flow: None, refusal, seq: 0, payload_len: 0 }
+    Examined { shape, flow: None, refusal, seq: 0, payload_len: 0, pieces }
 }
 
 /// G4: where the IP packet ends.
@@ -117,30 +123,31 @@ struct Lengths {
 }
 
 impl Lengths {
-    fn of(packet: &[u8], headers: &Headers, link: Link) -> Self {
+    /// Of a packet of `len` bytes that begins with `head`.
+    fn of(head: &[u8], len: usize, headers: &Headers, link: Link) -> Self {
         let network = usize::from(headers.network);
-        let end = network + ip_len(packet, network).unwrap_or(0);
-        if end < usize::from(headers.transport) || end > packet.len() {
-            return Self { end: packet.len(), agree: false };
+        let end = network + ip_len(head, network).unwrap_or(0);
+        if end < usize::from(headers.transport) || end > len {
+            return Self { end: len, agree: false };
         }
         // A switch that takes a tag off may have padded the frame as if the tag did not count.
         let shortest = ethernet::MIN_FRAME_LEN + headers.vlan.count() * vlan::TAG_LEN;
-        let is_padding = matches!(link, Link::Ethernet) && packet.len() <= shortest;
-        Self { end, agree: end == packet.len() || is_padding }
+        let is_padding = matches!(link, Link::Ethernet) && len <= shortest;
+        Self { end, agree: end == len || is_padding }
     }
 
-    /// G6: where the payload begins, if the transport header is sound.
-    fn payload(&self, packet: &[u8], headers: &Headers) -> Option<usize> {
+    /// G6: where the payload begins, if the transport header is sound and stands in `head`.
+    fn payload(&self, head: &[u8], headers: &Headers) -> Option<usize> {
         if !self.agree || headers.fragment != Fragment::Whole {
             return None;
         }
         let transport = usize::from(headers.transport);
         let header_len = match headers.protocol {
-            Protocol::TCP => tcp_header_len(packet, transport)?,
-            Protocol::UDP => udp_header_len(packet, transport, self.end)?,
+            Protocol::TCP => tcp_header_len(head, transport)?,
+            Protocol::UDP => udp_header_len(head, transport, self.end)?,
             _ => return None,
         };
-        Some(transport + header_len).filter(|payload| *payload <= self.end)
+        Some(transport + header_len).filter(|payload| *payload <= self.end.min(head.len()))
     }
 }
 
@@ -177,32 +184,44 @@ impl Verified {
     }
 }
 
-/// G7: the transport checksum of a packet whose lengths agree; `packet` ends where the IP packet ends.
+/// G7: the transport checksum of a packet whose lengths agree and whose IP packet ends at `end`.
 ///
 /// UDP does not merge, and whoever gets a datagram verifies it: only a partial checksum is looked for.
-fn verify(packet: &[u8], headers: &Headers, payload: usize, rx: RxChecksum) -> Verified {
+fn verify<H: Buffer>(packet: &H, end: usize, headers: &Headers, rx: RxChecksum) -> Verified {
     let transport = usize::from(headers.transport);
     let is_udp = headers.protocol == Protocol::UDP;
     let at = transport + if is_udp { udp::CHECKSUM } else { tcp::CHECKSUM };
-    debug_assert!(at < payload);
-    let Some(field) = packet.be16(at) else { return Verified::Unknown };
+    let Some(field) = packet.head().be16(at) else { return Verified::Unknown };
     match rx {
         RxChecksum::Trust => return Verified::Good,
         RxChecksum::Verify if is_udp => return Verified::Unknown,
         _ => {}
     }
-    let pseudo =
-        pseudo_header(&headers.addresses, headers.protocol, (packet.len() - transport) as u16);
+    let pseudo = pseudo_header(&headers.addresses, headers.protocol, (end - transport) as u16);
     if rx == RxChecksum::Partial && field == pseudo.folded() {
         return Verified::Partial;
     }
     if is_udp {
         return Verified::Unknown;
     }
-    let total = pseudo + sum(&packet[transport..]);
+    let total = pseudo + sum_of(packet, transport..end);
     match (total.folded(), field) {
         (0xffff, 0xffff) => Verified::AllOnes,
         (0xffff, _) => Verified::Good,
         _ => Verified::Bad,
     }
+}
+
+/// The sum of the bytes in `range`, which begins in the first piece.
+fn sum_of<H: Buffer>(packet: &H, range: Range<usize>) -> Sum {
+    let head = packet.head();
+    let in_head = &head[range.start..range.end.min(head.len())];
+    let mut total = sum(in_head);
+    let mut summed = in_head.len();
+    for piece in packet.rest() {
+        let piece = &piece[..piece.len().min(range.len() - summed)];
+        total = total.then(sum(piece), summed);
+        summed += piece.len();
+    }
+    total
 }

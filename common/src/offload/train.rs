@@ -1,8 +1,9 @@
 //! A train: consecutive packets of one flow, in their own buffers, and what their common header says.
 
 use alloc::vec::Vec;
+use core::iter;
 
-use super::{ChecksumMode, GsoType, VnetHeader, derive};
+use super::{Buffer, ChecksumMode, GsoType, VnetHeader, derive};
 use crate::wire::{Headers, Link, Protocol, tcp, udp};
 
 /// What is known of a train's transport checksums.
@@ -54,7 +55,7 @@ pub struct Train<H> {
     shape: Shape,
 }
 
-impl<H: AsRef<[u8]>> Train<H> {
+impl<H: Buffer> Train<H> {
     pub(super) fn new(packets: Vec<H>, shape: Shape) -> Self {
         debug_assert!(!packets.is_empty());
         Self { packets, shape }
@@ -166,12 +167,18 @@ impl<H: AsRef<[u8]>> Train<H> {
         header.len()
     }
 
-    /// What follows the header: the payload of each packet, Ethernet padding trimmed.
+    /// What follows the header: the payload of each packet, Ethernet padding trimmed. That of a packet
+    /// whose buffer has several pieces comes in several.
     pub fn payloads(&self) -> impl Iterator<Item = &[u8]> {
-        self.packets.iter().map(|packet| {
-            let bytes = packet.as_ref();
-            let start = usize::from(self.shape.layout.payload);
-            bytes.get(start..self.payload_end(bytes)).unwrap_or_default()
+        self.packets.iter().flat_map(|packet| {
+            let head = packet.head();
+            let mut left = self.payload_end(head).saturating_sub(self.shape.layout.payload.into());
+            let first = head.get(self.shape.layout.payload.into()..).unwrap_or_default();
+            iter::once(first).chain(packet.rest()).map(move |piece| {
+                let piece = &piece[..piece.len().min(left)];
+                left -= piece.len();
+                piece
+            })
         })
     }
 
@@ -196,7 +203,7 @@ impl<H: AsRef<[u8]>> Train<H> {
     }
 
     fn first(&self) -> &[u8] {
-        self.packets.first().map(AsRef::as_ref).unwrap_or_default()
+        self.packets.first().map(Buffer::head).unwrap_or_default()
     }
 
     fn header_start(&self, link: Link) -> usize {

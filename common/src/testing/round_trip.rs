@@ -7,7 +7,9 @@ use alloc::vec::Vec;
 use super::stream::Event;
 use crate::checksum::naive;
 use crate::flow::FlowKey;
-use crate::offload::{Checksum, ChecksumMode, Coalescer, GroConfig, RxChecksum, Segmenter, Train};
+use crate::offload::{
+    Buffer, Checksum, ChecksumMode, Coalescer, GroConfig, RxChecksum, Segmenter, Train,
+};
 use crate::reason::FlushReason;
 use crate::wire::{Headers, Link, Protocol};
 
@@ -18,8 +20,8 @@ struct Numbered {
     bytes: Vec<u8>,
 }
 
-impl AsRef<[u8]> for Numbered {
-    fn as_ref(&self) -> &[u8] {
+impl Buffer for Numbered {
+    fn head(&self) -> &[u8] {
         &self.bytes
     }
 }

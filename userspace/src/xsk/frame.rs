@@ -4,6 +4,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 
+use sluice_common::offload::Buffer;
+
 use super::umem::{FRAME_SIZE, HEADROOM, Umem};
 
 /// State of a [`Frame`] that holds nothing yet.
@@ -153,6 +155,12 @@ impl AsRef<[u8]> for Frame<'_, Packet> {
         // SAFETY: a frame's value is the only way to its memory, and `at` and `len` were checked to
         // lie in one frame when it became a packet.
         unsafe { self.umem.bytes(self.at, self.len.into()) }
+    }
+}
+
+impl Buffer for Frame<'_, Packet> {
+    fn head(&self) -> &[u8] {
+        self.as_ref()
     }
 }
 

@@ -8,7 +8,7 @@ use super::wheel::Wheel;
 use crate::flow::FlowKey;
 use crate::offload::packet::{Examined, examine};
 use crate::offload::rules::{self, Held, Ids};
-use crate::offload::{GroConfig, Hold, Train};
+use crate::offload::{Buffer, GroConfig, Hold, Train};
 use crate::reason::FlushReason;
 
 /// An open train waits for twice the mean gap of its flow: less would miss every second packet, more
@@ -54,7 +54,7 @@ struct Slot<H> {
     waits: bool,
 }
 
-impl<H: AsRef<[u8]>> Coalescer<H> {
+impl<H: Buffer> Coalescer<H> {
     /// A coalescer that holds nothing.
     #[must_use]
     pub fn new(config: GroConfig) -> Self {
@@ -83,7 +83,7 @@ impl<H: AsRef<[u8]>> Coalescer<H> {
     /// Takes a TCP packet that is a super-packet already, whose segments carry `segment_size` bytes
     /// (G20). 0 says that it is none.
     pub fn push_super(&mut self, packet: H, segment_size: u16, now: u64, out: &mut impl Sink<H>) {
-        let examined = examine(packet.as_ref(), segment_size, &self.config);
+        let examined = examine(&packet, segment_size, &self.config);
         let (Some(flow), false) = (examined.flow, examined.refusal.is_some() && self.held == 0)
         else {
             return self.pass(packet, &examined, out);
@@ -145,8 +145,8 @@ impl<H: AsRef<[u8]>> Coalescer<H> {
     /// G23: a train goes if the packet does not fit, and the packet starts the next one.
     fn join(&mut self, slot: u32, arrival: Arrival<H>, out: &mut impl Sink<H>) {
         let Some(Slot { held, packets, .. }) = self.table.train(slot) else { return };
-        let head = packets.first().map(AsRef::as_ref).unwrap_or_default();
-        let bytes = arrival.packet.as_ref();
+        let head = packets.first().map(Buffer::head).unwrap_or_default();
+        let bytes = arrival.packet.head();
         match rules::join(held, head, &arrival.examined, bytes, &self.config) {
             Ok(ids) => self.append(slot, arrival, ids, out),
             Err(reason) => {

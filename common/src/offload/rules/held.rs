@@ -1,0 +1,68 @@
+//! What a held train is compared by.
+
+use crate::offload::packet::Examined;
+use crate::offload::train::Shape;
+use crate::offload::{GsoType, Profile};
+use crate::wire::tcp;
+
+/// What the second packet of a train said about its IPv4 identification (G16).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::offload) enum Ids {
+    /// There is no second packet yet.
+    Open,
+    /// First + n.
+    Incrementing,
+    /// All the same.
+    Fixed,
+}
+
+/// What a held train is compared by, beside the bytes of its first packet.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::offload) struct Held {
+    pub(in crate::offload) shape: Shape,
+    /// The sequence number that comes next.
+    pub(in crate::offload) next_seq: u32,
+    pub(in crate::offload) ids: Ids,
+    /// How many pieces its buffers have.
+    pub(in crate::offload) pieces: usize,
+}
+
+impl Held {
+    /// A train that begins with `packet`.
+    pub(in crate::offload) fn new(packet: &Examined) -> Self {
+        Self {
+            shape: packet.shape,
+            next_seq: packet.seq.wrapping_add(packet.payload_len),
+            ids: if packet.shape.gso_segs > 1 { Ids::Incrementing } else { Ids::Open },
+            pieces: packet.pieces,
+        }
+    }
+
+    /// G28: the shape of the train when it goes.
+    pub(in crate::offload) fn shape(&self, profile: Profile) -> Shape {
+        let mut shape = self.shape;
+        let carries_cwr = shape.flags.intersects(tcp::Flags::CWR);
+        if carries_cwr && profile == Profile::AccEcn {
+            shape.gso_type = shape.gso_type.with(GsoType::ACCECN);
+        } else if carries_cwr {
+            shape.gso_type = shape.gso_type.with(GsoType::ECN);
+        }
+        if self.ids == Ids::Fixed {
+            shape.gso_type = shape.gso_type.with(GsoType::FIXED_ID);
+        }
+        shape
+    }
+
+    /// The train with `packet` at its end.
+    pub(in crate::offload) fn extend(&mut self, packet: &Examined, ids: Ids) {
+        self.next_seq = packet.seq.wrapping_add(packet.payload_len);
+        self.shape.ip_len += packet.payload_len;
+        self.shape.gso_segs += packet.shape.gso_segs;
+        self.shape.flags = self
+            .shape
+            .flags
+            .with(tcp::Flags(packet.shape.flags.0 & tcp::Flags::FIN.with(tcp::Flags::PSH).0));
+        self.ids = ids;
+        self.pieces += packet.pieces;
+    }
+}

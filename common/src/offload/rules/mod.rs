@@ -1,0 +1,30 @@
+//! The rules of coalescing, in the order they are asked: the first that is broken names the reason.
+//!
+//! | file | what it asks |
+//! |---|---|
+//! | `refusal` | what must a packet be by itself? |
+//! | `join` | does it fit the train held for its flow? |
+//! | `closing` | can that train take another after it? |
+//! | `held` | what a train is compared by |
+//! | `side` | the header fields that are compared |
+//!
+//! They decide and touch nothing.
+
+/// An ordered table: the reason beside the first condition that holds.
+macro_rules! first_broken {
+    ($($(#[doc = $rule:literal])+ $broken:expr => $reason:ident,)+) => {
+        $(if $broken { return Some(FlushReason::$reason); })+
+        return None
+    };
+}
+
+mod closing;
+mod held;
+mod join;
+mod refusal;
+mod side;
+
+pub(super) use closing::closing;
+pub(super) use held::{Held, Ids};
+pub(super) use join::join;
+pub(super) use refusal::refusal;

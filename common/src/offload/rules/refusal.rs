@@ -1,0 +1,49 @@
+//! May this packet take part (G2–G8, G21)?
+
+use crate::checksum::sum;
+use crate::offload::GroConfig;
+use crate::offload::packet::{Facts, Verified};
+use crate::reason::FlushReason;
+use crate::wire::{Bytes, Fragment, Protocol, ipv4, tcp};
+
+/// Why a packet takes no part, whatever is held.
+pub(in crate::offload) fn refusal(facts: &Facts<'_>, config: &GroConfig) -> Option<FlushReason> {
+    let flags = facts.tcp().map_or_else(Default::default, |tcp| tcp.flags());
+    first_broken! {
+        /// Switched off.
+        !config.enabled => Disabled,
+        /// G3, G5
+        facts.headers.fragment != Fragment::Whole || has_reserved_flag(facts) => Fragment,
+        /// G5, G26: not TCP, or behind a header that is not stepped over.
+        facts.headers.protocol != Protocol::TCP => NotMergeable,
+        /// G2
+        !facts.headers.is_ipv6() && facts.network().len() > ipv4::HEADER_LEN => Ipv4Options,
+        /// G4, G6
+        facts.payload.is_none() => BadLength,
+        /// G2
+        !facts.headers.is_ipv6() && !ipv4_checksum_holds(facts.network()) => BadIpChecksum,
+        /// G7
+        facts.checksum == Verified::Bad => BadChecksum,
+        /// G30
+        facts.checksum == Verified::AllOnes => ChecksumAllOnes,
+        /// G21
+        flags.intersects(tcp::Flags::SYN) => Syn,
+        /// G21
+        flags.intersects(tcp::Flags::RST) => Rst,
+        /// G21
+        flags.intersects(tcp::Flags::URG) => Urg,
+        /// G8
+        facts.payload == Some(facts.end) => NoPayload,
+    }
+}
+
+fn has_reserved_flag(facts: &Facts<'_>) -> bool {
+    ipv4::Packet::new(facts.network()).is_some_and(|packet| {
+        !facts.headers.is_ipv6() && packet.fragment_word() & ipv4::RESERVED != 0
+    })
+}
+
+/// 0xFFFF passes for 0, but no sender writes it, and segmentation would write 0 (G30).
+fn ipv4_checksum_holds(header: &[u8]) -> bool {
+    sum(header).folded() == 0xffff && header.be16(10) != Some(0xffff)
+}

@@ -1,0 +1,116 @@
+//! The header every segment of a super-packet has, and what differs between them (S3–S9).
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `network` | lengths, identification and header checksum of an IP header |
+//! | `tcp` | sequence number and flags |
+
+mod network;
+mod tcp;
+
+use core::ops::Range;
+
+use network::Network;
+use tcp::Tcp;
+
+use super::GsoType;
+use crate::checksum::{Sum, pseudo_header, sum};
+use crate::wire::{self, Headers, Protocol};
+
+/// What is the same in all segments, summed once: per segment only the words that differ are added.
+#[derive(Clone, Debug)]
+pub(super) struct Template {
+    network: Network,
+    transport: Tcp,
+    /// Where the transport header begins.
+    transport_at: usize,
+    header_len: usize,
+    gso_size: usize,
+    count: usize,
+    /// Pseudo header without length.
+    pseudo_sum: Sum,
+}
+
+impl Template {
+    /// The template of `packet`, whose headers have been judged: TCP, all there, not a fragment.
+    pub(super) fn new(
+        packet: &[u8],
+        headers: &Headers,
+        header_len: usize,
+        gso_size: usize,
+        gso_type: GsoType,
+    ) -> Self {
+        let (network_at, transport_at) = (headers.network.into(), headers.transport.into());
+        let pseudo_sum = pseudo_header(&headers.addresses, Protocol::TCP, 0);
+        let header = &packet[transport_at..header_len];
+        Self {
+            network: Network::new(
+                packet,
+                network_at..transport_at,
+                gso_type.has(GsoType::FIXED_ID),
+            ),
+            transport: Tcp::new(header, pseudo_sum, gso_type.has(GsoType::ACCECN)),
+            transport_at,
+            header_len,
+            gso_size,
+            count: (packet.len() - header_len).div_ceil(gso_size),
+            pseudo_sum,
+        }
+    }
+
+    pub(super) fn keep(&mut self, gso_type: GsoType) {
+        if gso_type.has(GsoType::FIXED_ID) {
+            self.network.fix_id();
+        }
+        if gso_type.has(GsoType::ACCECN) {
+            self.transport.keep_cwr();
+        }
+    }
+
+    pub(super) const fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(super) const fn header_len(&self) -> usize {
+        self.header_len
+    }
+
+    /// S2: where in the packet segment `i`'s payload stands.
+    pub(super) fn payload_range(&self, i: usize, packet_len: usize) -> Range<usize> {
+        let start = self.header_len + i * self.gso_size;
+        start..(start + self.gso_size).min(packet_len)
+    }
+
+    /// Writes segment `i`'s header to `out`, which is as long as `header`. Without `payload_sum` the
+    /// checksum stays partial (S9).
+    pub(super) fn write(
+        &self,
+        i: usize,
+        header: &[u8],
+        payload_len: usize,
+        payload_sum: Option<Sum>,
+        out: &mut [u8],
+    ) {
+        out.copy_from_slice(header);
+        let transport_len = self.header_len - self.transport_at + payload_len;
+        self.network.write(i, transport_len, out);
+        let transport = &mut out[self.transport_at..];
+        let sum = self.transport.write(i * self.gso_size, i + 1 == self.count, transport);
+        let len = Sum::of(transport_len as u16);
+        let checksum = match payload_sum {
+            Some(payload_sum) => (sum + len + payload_sum).checksum(),
+            None => (self.pseudo_sum + len).folded(),
+        };
+        if let Some(mut segment) = wire::tcp::Segment::new(transport) {
+            segment.set_checksum(checksum);
+        }
+    }
+}
+
+/// The sum of a header but for the words at these offsets: a word's complement takes it out.
+fn sum_without(header: &[u8], words: &[usize]) -> Sum {
+    let holes = words.iter().fold(Sum::default(), |holes, at| {
+        holes + Sum::of(!u16::from_be_bytes([header[*at], header[*at + 1]]))
+    });
+    sum(header) + holes
+}
