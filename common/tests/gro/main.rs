@@ -1,0 +1,16 @@
+//! The coalescing rules, one test a rule and a reason: what fits, what does not, and what it is called.
+//!
+//! | module | what it asks |
+//! |---|---|
+//! | `refusal` | may this packet take part? |
+//! | `join` | does it fit the train held for its flow? Its headers |
+//! | `size` | does it fit? Its size, and the train's |
+//! | `closing` | what lets a train go: a packet, a full table, the end |
+//! | `time` | what lets a train go: its deadline |
+
+mod burst;
+mod closing;
+mod join;
+mod refusal;
+mod size;
+mod time;
