@@ -3,6 +3,7 @@
 //! | item | what it is |
 //! |---|---|
 //! | [`Packet`] | a packet, field by field, with right, wrong or partial checksums |
+//! | [`Tunnel`] | what may be put around it: VXLAN, Geneve, GRE, IP in IP |
 //! | [`stream`] | what arrives at a port, told by a few bytes |
 //! | [`round_trip`] | what is coalesced comes out complete, in order, and segments to the same bytes |
 //! | [`parse_any`], [`segment_any`], [`round_trip_of_bytes`] | bodies of fuzz targets |
@@ -12,11 +13,14 @@
 //! here uses the code it tests but for the parser: sums are the naive ones.
 
 mod any;
+mod ip;
 mod packet;
 mod round_trip;
 mod stream;
+mod tunnel;
 
 pub use any::{parse_any, segment_any};
 pub use packet::{Field, Packet};
 pub use round_trip::{round_trip, round_trip_of_bytes};
 pub use stream::{Event, stream};
+pub use tunnel::{Encapsulation, Frame, OuterUdp, Tunnel};

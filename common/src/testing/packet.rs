@@ -1,10 +1,12 @@
 //! A packet, field by field.
 
+use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::checksum::{Sum, naive};
+use super::ip::Ip;
+use super::tunnel::{Frame, Tunnel};
 use crate::wire::{EtherType, Link, Protocol, ethernet, tcp};
 
 /// What a checksum field holds.
@@ -19,6 +21,18 @@ pub enum Field {
     Partial,
     /// This.
     Is(u16),
+}
+
+impl Field {
+    /// What stands in the field, where `right` should, or `partial` in a partial one.
+    pub(super) fn value(self, right: u16, partial: u16) -> u16 {
+        match self {
+            Self::Right => right,
+            Self::Wrong => right ^ 0x0101,
+            Self::Partial => partial,
+            Self::Is(value) => value,
+        }
+    }
 }
 
 /// A TCP or UDP packet to be made. [`tcp4`](Self::tcp4), [`tcp6`](Self::tcp6) and [`udp4`](Self::udp4)
@@ -77,6 +91,8 @@ pub struct Packet {
     pub payload: Vec<u8>,
     /// Bytes of Ethernet padding after the IP packet.
     pub padding: usize,
+    /// What is put around it.
+    pub tunnel: Option<Box<Tunnel>>,
 }
 
 impl Packet {
@@ -110,6 +126,7 @@ impl Packet {
             checksum: Field::Right,
             payload: vec![0x5a; 100],
             padding: 0,
+            tunnel: None,
         }
     }
 
@@ -133,95 +150,69 @@ impl Packet {
         self
     }
 
-    /// The packet a sender sends after this one: sequence number and identification go on.
+    /// The packet inside `tunnel`.
+    #[must_use]
+    pub fn inside(mut self, tunnel: Tunnel) -> Self {
+        self.tunnel = Some(Box::new(tunnel));
+        self
+    }
+
+    /// The packet a sender sends after this one: sequence number and identifications go on.
     #[must_use]
     pub fn next(&self) -> Self {
         let seq = self.seq.wrapping_add(self.payload.len() as u32);
-        Self { seq, id: self.id.wrapping_add(1), ..self.clone() }
+        let tunnel = self.tunnel.as_ref().map(|tunnel| Box::new(tunnel.next()));
+        Self { seq, id: self.id.wrapping_add(1), tunnel, ..self.clone() }
     }
 
     /// The packet's bytes.
     #[must_use]
     pub fn build(&self) -> Vec<u8> {
-        let mut bytes = self.link_header();
-        let transport = self.transport();
-        let network = match (self.src, self.dst) {
-            (IpAddr::V6(src), IpAddr::V6(dst)) => {
-                self.ipv6(&src.octets(), &dst.octets(), transport.len())
-            }
-            (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                self.ipv4(&src.octets(), &dst.octets(), transport.len())
-            }
-            _ => panic!("addresses of two families"),
+        let (packet, ethertype) = self.ip_packet();
+        let mut bytes = match self.link {
+            Link::Ethernet => Frame { macs: self.macs, tags: self.tags.clone() }.header(ethertype),
+            Link::None => Vec::new(),
         };
-        bytes.extend(network);
-        bytes.extend(transport);
+        bytes.extend(packet);
         bytes.resize(bytes.len() + self.padding, 0);
         bytes
     }
 
-    fn link_header(&self) -> Vec<u8> {
-        let mut header = Vec::new();
-        if self.link == Link::Ethernet {
-            header.extend(self.macs.as_flattened());
-            for (tag, tci) in &self.tags {
-                header.extend(tag.0.to_be_bytes());
-                header.extend(tci.to_be_bytes());
-            }
-            let ethertype = if self.src.is_ipv6() { EtherType::IPV6 } else { EtherType::IPV4 };
-            header.extend(ethertype.0.to_be_bytes());
+    /// Everything from the outermost IP header on, and its EtherType.
+    fn ip_packet(&self) -> (Vec<u8>, EtherType) {
+        let ethertype = |end: IpAddr| if end.is_ipv6() { EtherType::IPV6 } else { EtherType::IPV4 };
+        let transport = self.transport();
+        let mut packet = self.ip().header(transport.len());
+        packet.extend(transport);
+        match &self.tunnel {
+            None => (packet, ethertype(self.src)),
+            Some(tunnel) => (tunnel.around(&packet, ethertype(self.src)), ethertype(tunnel.src)),
         }
-        header
     }
 
-    fn ipv4(&self, src: &[u8; 4], dst: &[u8; 4], transport: usize) -> Vec<u8> {
-        let header_len = 20 + self.ip_options.len();
-        let mut header = vec![0x40 | (header_len / 4) as u8, self.tos];
-        header.extend(((header_len + transport) as u16).to_be_bytes());
-        header.extend(self.id.to_be_bytes());
-        header.extend(self.fragment_word.to_be_bytes());
-        header.extend([self.ttl, self.protocol.0, 0, 0]);
-        header.extend(src);
-        header.extend(dst);
-        header.extend(&self.ip_options);
-        let checksum = field(self.ip_checksum, naive(&header).checksum(), 0);
-        header[10..12].copy_from_slice(&checksum.to_be_bytes());
-        header
-    }
-
-    fn ipv6(&self, src: &[u8; 16], dst: &[u8; 16], transport: usize) -> Vec<u8> {
-        let extensions: usize = self.extensions.iter().map(|(_, body)| body.len()).sum();
-        let word = 6 << 28 | u32::from(self.tos) << 20 | self.flow_label;
-        let mut header = word.to_be_bytes().to_vec();
-        header.extend(((extensions + transport) as u16).to_be_bytes());
-        let nexts = self.extensions.iter().map(|(protocol, _)| *protocol);
-        let mut nexts = nexts.chain([self.protocol]);
-        header.extend([nexts.next().unwrap_or(self.protocol).0, self.ttl]);
-        header.extend(src);
-        header.extend(dst);
-        for ((kind, body), next) in self.extensions.iter().zip(nexts) {
-            let length = if *kind == Protocol::FRAGMENT { 0 } else { body.len() as u8 / 8 - 1 };
-            header.extend([next.0, length]);
-            header.extend(&body[2..]);
+    fn ip(&self) -> Ip<'_> {
+        Ip {
+            ends: [self.src, self.dst],
+            ttl: self.ttl,
+            tos: self.tos,
+            id: self.id,
+            fragment_word: self.fragment_word,
+            options: &self.ip_options,
+            checksum: self.ip_checksum,
+            flow_label: self.flow_label,
+            extensions: &self.extensions,
+            protocol: self.protocol,
         }
-        header
     }
 
     fn transport(&self) -> Vec<u8> {
-        let mut bytes = match self.protocol {
-            Protocol::TCP => self.tcp_header(),
-            Protocol::UDP => self.udp_header(),
+        let (mut bytes, at) = match self.protocol {
+            Protocol::TCP => (self.tcp_header(), 16),
+            Protocol::UDP => (self.udp_header(), 6),
             _ => return self.payload.clone(),
         };
-        let at = if self.protocol == Protocol::TCP { 16 } else { 6 };
         bytes.extend(&self.payload);
-        let pseudo = self.pseudo_sum(bytes.len());
-        let right = match (pseudo + naive(&bytes)).checksum() {
-            0 if self.protocol == Protocol::UDP => 0xffff,
-            checksum => checksum,
-        };
-        let checksum = field(self.checksum, right, pseudo.folded());
-        bytes[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
+        self.ip().put_checksum(&mut bytes, at, self.checksum);
         bytes
     }
 
@@ -243,28 +234,6 @@ impl Packet {
     fn udp_header(&self) -> Vec<u8> {
         let len = 8 + self.payload.len() as u16;
         [self.src_port, self.dst_port, len, 0].map(u16::to_be_bytes).as_flattened().to_vec()
-    }
-
-    fn pseudo_sum(&self, len: usize) -> Sum {
-        let mut bytes = Vec::new();
-        for end in [self.src, self.dst] {
-            match end {
-                IpAddr::V4(end) => bytes.extend(end.octets()),
-                IpAddr::V6(end) => bytes.extend(end.octets()),
-            }
-        }
-        bytes.extend([0, self.protocol.0]);
-        bytes.extend((len as u16).to_be_bytes());
-        naive(&bytes)
-    }
-}
-
-fn field(field: Field, right: u16, partial: u16) -> u16 {
-    match field {
-        Field::Right => right,
-        Field::Wrong => right ^ 0x0101,
-        Field::Partial => partial,
-        Field::Is(value) => value,
     }
 }
 
@@ -304,5 +273,57 @@ mod tests {
         tagged.extensions =
             vec![(Protocol::HOP_BY_HOP, vec![0; 8]), (Protocol::DESTINATION_OPTIONS, vec![1; 16])];
         assert_parses(&tagged);
+    }
+
+    /// The independent parser finds the tunnel's headers where they were put, and their checksums right.
+    #[test]
+    fn an_independent_parser_agrees_about_a_tunnel() {
+        let udp_checksums = [Field::Right, Field::Is(0)];
+        for (tunnel, checksum) in [Tunnel::vxlan(), Tunnel::geneve(), Tunnel::vxlan().over_ipv6()]
+            .into_iter()
+            .flat_map(|tunnel| udp_checksums.map(|checksum| (tunnel.clone(), checksum)))
+        {
+            let packet = Packet::tcp6().inside(tunnel.with_udp_checksum(checksum));
+            let bytes = packet.build();
+            let parsed = etherparse::PacketHeaders::from_ethernet_slice(&bytes).unwrap();
+            let Some(etherparse::TransportHeader::Udp(udp)) = parsed.transport else {
+                panic!("no UDP header");
+            };
+            let payload = parsed.payload.slice();
+            let expected = match parsed.net.unwrap() {
+                etherparse::NetHeaders::Ipv4(ip, _) => {
+                    assert_eq!(ip.header_checksum, ip.calc_header_checksum());
+                    udp.calc_checksum_ipv4(&ip, payload).unwrap()
+                }
+                etherparse::NetHeaders::Ipv6(ip, _) => {
+                    udp.calc_checksum_ipv6(&ip, payload).unwrap()
+                }
+                other => panic!("{other:?}"),
+            };
+            let is_none = checksum == Field::Is(0);
+            assert_eq!(udp.checksum, if is_none { 0 } else { expected });
+            let header = if udp.destination_port == 6081 { 16 } else { 8 };
+            let frame = Packet { tunnel: None, ..packet }.build();
+            assert_eq!(payload[header + 12..], frame[12..], "the frame but for its addresses");
+        }
+        let bare = Packet { link: Link::None, ..Packet::tcp4() }.build();
+        for (tunnel, before) in [
+            (Tunnel::ip4(), 20),
+            (Tunnel::ip6(), 40),
+            (Tunnel::gre(), 24),
+            (Tunnel::gre_with(Field::Right, 9), 32),
+            (Tunnel::gre().with_frame(Frame::default()), 38),
+        ] {
+            let outer = Packet { link: Link::None, ..Packet::tcp4() }.inside(tunnel).build();
+            let is_ipv6 = outer[0] >> 4 == 6;
+            assert_eq!(outer[before..], bare);
+            let len =
+                u16::from_be_bytes(outer[if is_ipv6 { 4..6 } else { 2..4 }].try_into().unwrap());
+            assert_eq!(usize::from(len) + if is_ipv6 { 40 } else { 0 }, outer.len());
+            if before == 32 {
+                assert_eq!(crate::checksum::naive(&outer[20..]).folded(), 0xffff, "GRE checksum");
+                assert_eq!(outer[20..24], [0xa0, 0, 8, 0]);
+            }
+        }
     }
 }
