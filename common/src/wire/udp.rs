@@ -9,6 +9,8 @@
 
 /// Bytes of the header.
 pub const HEADER_LEN: usize = 8;
+/// Where the length stands in the header.
+pub const LENGTH: usize = 4;
 /// Where the checksum stands in the header: `csum_offset` in a virtio-net header.
 pub const CHECKSUM: usize = 6;
 
@@ -27,7 +29,7 @@ impl<T: AsRef<[u8]>> Datagram<T> {
     #[inline(always)]
     pub fn len(&self) -> u16 {
         let bytes = self.0.as_ref();
-        u16::from_be_bytes([bytes[4], bytes[5]])
+        u16::from_be_bytes([bytes[LENGTH], bytes[LENGTH + 1]])
     }
 
     /// Whether the datagram carries nothing: its length covers no more than the header.
@@ -44,9 +46,25 @@ impl<T: AsRef<[u8]>> Datagram<T> {
     }
 }
 
+impl<T: AsMut<[u8]>> Datagram<T> {
+    /// Sets the length of header and payload. The checksum is not touched.
+    #[inline(always)]
+    pub fn set_len(&mut self, len: u16) {
+        self.0.as_mut()[LENGTH..LENGTH + 2].copy_from_slice(&len.to_be_bytes());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_length_is_written_where_it_is_read() {
+        let mut bytes = [0xee; HEADER_LEN];
+        Datagram::new(&mut bytes[..]).unwrap().set_len(0x1234);
+        assert_eq!(Datagram::new(&bytes[..]).unwrap().len(), 0x1234);
+        assert_eq!((bytes[3], bytes[6]), (0xee, 0xee));
+    }
 
     #[test]
     fn getters_read_the_fields_of_rfc_768() {

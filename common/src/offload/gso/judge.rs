@@ -20,11 +20,7 @@ pub(super) fn whole(
         return Ok(Work::Whole);
     }
     let (start, offset) = (usize::from(vnet.csum_start), usize::from(vnet.csum_offset));
-    let expected = match headers.protocol {
-        Protocol::TCP => Some(tcp::CHECKSUM),
-        Protocol::UDP => Some(udp::CHECKSUM),
-        _ => None,
-    };
+    let expected = checksum_offset(headers.protocol);
     let at_transport = start == usize::from(headers.transport);
     let lies = start < usize::from(headers.transport)
         || start + offset + 2 > packet.len()
@@ -44,32 +40,18 @@ pub(super) fn split(
     mtu: usize,
 ) -> Result<Work, DropReason> {
     let gso_type = GsoType(vnet.gso_type.into());
-    let is_ipv6 = match gso_type.kind() {
-        GsoType::TCPV4 => false,
-        GsoType::TCPV6 => true,
-        _ => return Err(DropReason::UnknownGsoType),
-    };
-    if headers.protocol != Protocol::TCP {
+    if Some(headers.protocol) != protocol_of(gso_type) {
         return Err(DropReason::UnknownGsoType);
     }
-    let header_len = tcp_header_end(packet, headers).ok_or(DropReason::BadVnetHeader)?;
-    let transport = headers.transport;
-    let lies = is_ipv6 != headers.is_ipv6()
-        || headers.fragment != Fragment::Whole
-        || ip_len(packet, 0) != Some(packet.len())
-        || vnet.gso_size == 0
-        || usize::from(vnet.hdr_len) > packet.len()
-        || vnet.needs_csum()
-            && (vnet.csum_start, usize::from(vnet.csum_offset)) != (transport, tcp::CHECKSUM);
-    if lies {
+    let header_len = header_end(packet, headers).ok_or(DropReason::BadVnetHeader)?;
+    if lies(packet, headers, vnet) {
         return Err(DropReason::BadVnetHeader);
     }
     let size = usize::from(vnet.gso_size);
     if packet.len() - header_len <= size {
         return whole(packet, headers, vnet, mtu);
     }
-    let flags = tcp::Flags(packet[usize::from(transport) + 13]);
-    if flags.intersects(tcp::Flags::SYN.with(tcp::Flags::RST)) {
+    if has_syn_or_rst(packet, headers) {
         return Err(DropReason::SynRstSuper);
     }
     if header_len + size > mtu {
@@ -78,9 +60,62 @@ pub(super) fn split(
     Ok(Work::Split(Template::new(packet, headers, header_len, size, gso_type)))
 }
 
-/// Where the TCP header ends, if it is all there.
-fn tcp_header_end(packet: &[u8], headers: &Headers) -> Option<usize> {
+/// What a super-packet of this type carries. Linux lets no socket send more than 128 datagrams at once
+/// (`UDP_MAX_SEGMENTS`), but takes any number from a device; what bounds them here is what bounds the segments of
+/// TCP, the port's ring (S16).
+fn protocol_of(gso_type: GsoType) -> Option<Protocol> {
+    match gso_type.kind() {
+        GsoType::TCPV4 | GsoType::TCPV6 => Some(Protocol::TCP),
+        GsoType::UDP_L4 => Some(Protocol::UDP),
+        _ => None,
+    }
+}
+
+/// Whether packet and vnet header disagree, or the packet with itself.
+fn lies(packet: &[u8], headers: &Headers, vnet: &VnetHeader) -> bool {
+    let is_other_family = match GsoType(vnet.gso_type.into()).kind() {
+        GsoType::TCPV4 => headers.is_ipv6(),
+        GsoType::TCPV6 => !headers.is_ipv6(),
+        // One kind for both families.
+        _ => false,
+    };
+    is_other_family
+        || headers.fragment != Fragment::Whole
+        || ip_len(packet, 0) != Some(packet.len())
+        || vnet.gso_size == 0
+        || usize::from(vnet.hdr_len) > packet.len()
+        || vnet.needs_csum() && !sums_transport(headers, vnet)
+}
+
+/// Whether the checksum to be completed is that of the transport header.
+fn sums_transport(headers: &Headers, vnet: &VnetHeader) -> bool {
+    let at = (vnet.csum_start, usize::from(vnet.csum_offset));
+    checksum_offset(headers.protocol).is_some_and(|offset| at == (headers.transport, offset))
+}
+
+/// S5: no packet with these is segmented.
+fn has_syn_or_rst(packet: &[u8], headers: &Headers) -> bool {
+    let flags = packet.byte(usize::from(headers.transport) + 13).map_or(tcp::Flags(0), tcp::Flags);
+    headers.protocol == Protocol::TCP && flags.intersects(tcp::Flags::SYN.with(tcp::Flags::RST))
+}
+
+/// Where the transport header ends, if it is all there and says nothing untrue of lengths.
+fn header_end(packet: &[u8], headers: &Headers) -> Option<usize> {
     let transport = usize::from(headers.transport);
+    if headers.protocol == Protocol::UDP {
+        let len = usize::from(packet.be16(transport + udp::LENGTH)?);
+        let is_whole = len >= udp::HEADER_LEN && transport + len == packet.len();
+        return is_whole.then_some(transport + udp::HEADER_LEN);
+    }
     let len = usize::from(packet.byte(transport + 12)? >> 4) * 4;
     (len >= tcp::HEADER_LEN && transport + len <= packet.len()).then_some(transport + len)
+}
+
+/// Where the checksum stands in a transport header.
+fn checksum_offset(protocol: Protocol) -> Option<usize> {
+    match protocol {
+        Protocol::TCP => Some(tcp::CHECKSUM),
+        Protocol::UDP => Some(udp::CHECKSUM),
+        _ => None,
+    }
 }

@@ -1,4 +1,4 @@
-//! The segmenter (TSO, GSO): a super-packet from a TUN device becomes wire packets.
+//! The segmenter (TSO, USO, GSO): a super-packet from a TUN device becomes wire packets.
 //!
 //! [`Segmenter::new`] judges the packet and its vnet header, of which it believes nothing; only then is
 //! anything written, so that a packet goes out whole or not at all.
@@ -9,7 +9,7 @@ use super::template::Template;
 use super::{ChecksumMode, GsoType, VnetHeader};
 use crate::checksum::{Sum, copy, sum};
 use crate::reason::DropReason;
-use crate::wire::{Addresses, Headers, Link, tcp, udp};
+use crate::wire::{Addresses, Headers, Link, udp};
 
 /// One packet that is to leave as [`count`](Self::count) wire packets.
 #[derive(Clone, Debug)]
@@ -148,11 +148,10 @@ impl<'a> Segmenter<'a> {
     /// `None` if it is complete as it is.
     #[must_use]
     pub fn checksum_at(&self) -> Option<(usize, usize)> {
-        let transport = usize::from(self.headers.transport);
         match &self.work {
             Work::Whole => None,
             Work::Complete { start, at } => Some((*start, *at)),
-            Work::Split(_) => Some((transport, transport + tcp::CHECKSUM)),
+            Work::Split(template) => Some(template.checksum_at()),
         }
     }
 

@@ -3,25 +3,29 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `network` | lengths, identification and header checksum of an IP header |
+//! | `transport` | either of the following |
 //! | `tcp` | sequence number and flags |
+//! | `udp` | length |
 
 mod network;
 mod tcp;
+mod transport;
+mod udp;
 
 use core::ops::Range;
 
 use network::Network;
-use tcp::Tcp;
+use transport::Transport;
 
 use super::GsoType;
 use crate::checksum::{Sum, pseudo_header, sum};
-use crate::wire::{self, Headers, Protocol};
+use crate::wire::Headers;
 
 /// What is the same in all segments, summed once: per segment only the words that differ are added.
 #[derive(Clone, Debug)]
 pub(super) struct Template {
     network: Network,
-    transport: Tcp,
+    transport: Transport,
     /// Where the transport header begins.
     transport_at: usize,
     header_len: usize,
@@ -32,7 +36,8 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// The template of `packet`, whose headers have been judged: TCP, all there, not a fragment.
+    /// The template of `packet`, whose headers have been judged: TCP or UDP, all there, not a
+    /// fragment.
     pub(super) fn new(
         packet: &[u8],
         headers: &Headers,
@@ -41,7 +46,7 @@ impl Template {
         gso_type: GsoType,
     ) -> Self {
         let (network_at, transport_at) = (headers.network.into(), headers.transport.into());
-        let pseudo_sum = pseudo_header(&headers.addresses, Protocol::TCP, 0);
+        let pseudo_sum = pseudo_header(&headers.addresses, headers.protocol, 0);
         let header = &packet[transport_at..header_len];
         Self {
             network: Network::new(
@@ -49,7 +54,7 @@ impl Template {
                 network_at..transport_at,
                 gso_type.has(GsoType::FIXED_ID),
             ),
-            transport: Tcp::new(header, pseudo_sum, gso_type.has(GsoType::ACCECN)),
+            transport: Transport::new(headers.protocol, header, pseudo_sum, gso_type),
             transport_at,
             header_len,
             gso_size,
@@ -75,6 +80,11 @@ impl Template {
         self.header_len
     }
 
+    /// Where the checksum begins to sum and where it stands, in bytes from the start of the packet.
+    pub(super) const fn checksum_at(&self) -> (usize, usize) {
+        (self.transport_at, self.transport_at + self.transport.checksum_at())
+    }
+
     /// S2: where in the packet segment `i`'s payload stands.
     pub(super) fn payload_range(&self, i: usize, packet_len: usize) -> Range<usize> {
         let start = self.header_len + i * self.gso_size;
@@ -94,17 +104,30 @@ impl Template {
         out.copy_from_slice(header);
         let transport_len = self.header_len - self.transport_at + payload_len;
         self.network.write(i, transport_len, out);
-        let transport = &mut out[self.transport_at..];
-        let sum = self.transport.write(i * self.gso_size, i + 1 == self.count, transport);
-        let len = Sum::of(transport_len as u16);
-        let checksum = match payload_sum {
-            Some(payload_sum) => (sum + len + payload_sum).checksum(),
-            None => (self.pseudo_sum + len).folded(),
+        let place = Place {
+            offset: i * self.gso_size,
+            is_last: i + 1 == self.count,
+            transport_len: transport_len as u16,
         };
-        if let Some(mut segment) = wire::tcp::Segment::new(transport) {
-            segment.set_checksum(checksum);
-        }
+        let transport = &mut out[self.transport_at..];
+        let sum = self.transport.write(place, transport);
+        let checksum = match payload_sum {
+            Some(payload_sum) => self.transport.completed(sum + payload_sum),
+            None => (self.pseudo_sum + Sum::of(place.transport_len)).folded(),
+        };
+        let at = self.transport.checksum_at();
+        transport[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
     }
+}
+
+/// Which segment it is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// Bytes of payload in the segments before it.
+    offset: usize,
+    is_last: bool,
+    /// Bytes of its transport header and payload.
+    transport_len: u16,
 }
 
 /// The sum of a header but for the words at these offsets: a word's complement takes it out.

@@ -1,6 +1,6 @@
 //! What differs between the TCP headers of the segments (S4, S5, S9).
 
-use super::sum_without;
+use super::{Place, sum_without};
 use crate::checksum::Sum;
 use crate::wire::tcp;
 
@@ -31,17 +31,17 @@ impl Tcp {
         self.keeps_cwr = true;
     }
 
-    /// S4, S5: writes the sequence number, `offset` bytes after the first, and flags. Returns the sum of all
-    /// but length, payload and checksum.
-    pub(super) fn write(&self, offset: usize, is_last: bool, header: &mut [u8]) -> Sum {
-        let seq = self.seq.wrapping_add(offset as u32);
-        let flags = self.flags(offset == 0, is_last);
+    /// S4, S5: writes sequence number and flags. Returns the sum of all but payload and checksum.
+    pub(super) fn write(&self, place: Place, header: &mut [u8]) -> Sum {
+        let seq = self.seq.wrapping_add(place.offset as u32);
+        let flags = self.flags(place.offset == 0, place.is_last);
         let offset_and_flags = u16::from_be_bytes([header[12], flags.0]);
         if let Some(mut segment) = tcp::Segment::new(header) {
             segment.set_seq(seq);
             segment.set_flags(flags);
         }
-        self.sum + Sum::of((seq >> 16) as u16) + Sum::of(seq as u16) + Sum::of(offset_and_flags)
+        let seq = Sum::of((seq >> 16) as u16) + Sum::of(seq as u16);
+        self.sum + Sum::of(place.transport_len) + seq + Sum::of(offset_and_flags)
     }
 
     /// S5: FIN and PSH on the last only; CWR on the first only, or on all under AccECN.
