@@ -6,12 +6,14 @@
 //! | `run` | real traffic through Sluice, and what became of it |
 //! | `lab` | two hosts on one wire, to try things in |
 //! | `test` | every test there is |
+//! | `rules` | which tests prove which rule |
 //! | `ci` | everything that has to be right before a change lands |
 //! | `step` | a command, said before it is run |
 //! | `workspace` | where things are |
 
 mod ci;
 mod lab;
+mod rules;
 mod run;
 mod setup;
 mod step;
@@ -36,6 +38,7 @@ enum Task {
     Run(run::Run),
     Test(test::Test),
     Lab(lab::Lab),
+    Rules(rules::Rules),
     Ci(ci::Ci),
 }
 
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Task::Run(task) => task.run(),
         Task::Test(task) => task.run(),
         Task::Lab(task) => task.run(),
+        Task::Rules(task) => task.run(),
         Task::Ci(task) => task.run(),
     };
     match outcome {

@@ -1,4 +1,4 @@
-//! Does it fit the train held for its flow? Headers that do not match release the train and starts its own.
+//! Does it fit the train held for its flow? A header that differs releases the train and starts another.
 
 use sluice_common::offload::{GroConfig, GsoType, Profile, RxChecksum};
 use sluice_common::reason::FlushReason;
