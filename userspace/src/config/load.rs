@@ -6,7 +6,7 @@ use toml::de::DeTable;
 
 use super::source::Source;
 use super::table::Table;
-use super::{Config, ConfigError, Mode, Port, port, rule, sections};
+use super::{Config, ConfigError, Mode, Offload, Port, port, rule, sections};
 
 impl Config {
     /// Reads and checks the configuration in `file`.
@@ -32,18 +32,41 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Invalid`] with everything that is wrong.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
-        let source = Source::new(text);
-        let config = read(text, &source);
-        let problems = source.into_problems();
-        match config {
-            Some(config) if problems.is_empty() => Ok(config),
-            _ => Err(ConfigError::Invalid { file: file.to_owned(), problems }),
-        }
+        parse_with(text, file, read_root)
     }
 }
 
-/// The whole file; `None` where it is no TOML at all.
-fn read(text: &str, source: &Source<'_>) -> Option<Config> {
+impl Offload {
+    /// Checks a `text` that has no table but `[offload]`; `file` is how messages call it.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] with everything that is wrong.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
+        parse_with(text, file, |root| {
+            let offload = sections::offload(root.table("offload"));
+            root.finish();
+            offload
+        })
+    }
+}
+
+/// What `read_root` makes of the text, if nothing is wrong with it.
+fn parse_with<T>(
+    text: &str,
+    file: &Path,
+    read_root: impl FnOnce(Table<'_>) -> T,
+) -> Result<T, ConfigError> {
+    let source = Source::new(text);
+    let parsed = read(text, &source, read_root);
+    let problems = source.into_problems();
+    match parsed {
+        Some(parsed) if problems.is_empty() => Ok(parsed),
+        _ => Err(ConfigError::Invalid { file: file.to_owned(), problems }),
+    }
+}
+
+/// The whole text; `None` where it is no TOML at all.
+fn read<T>(text: &str, source: &Source<'_>, read_root: impl FnOnce(Table<'_>) -> T) -> Option<T> {
     match DeTable::parse(text) {
         Ok(document) => {
             let root = Table::new(source, String::new(), 0..0, Some(document.get_ref()));

@@ -4,6 +4,7 @@
 //! wrong with the file at once: line, key, value, and the range that was wanted. Whether the machine
 //! has the interfaces and the cores it names is for those who open them.
 
+mod coalescing;
 mod error;
 mod load;
 mod model;

@@ -6,24 +6,19 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use core_affinity::CoreId;
-use sluice_common::offload::{GroConfig, Hold};
 
 use super::super::link::Link;
 use super::super::netlink;
 use super::super::next_hops::{self, Client, Resolver};
 use super::super::protocol::{Opened, OpenedQueue, Setup};
 use super::{DataPlaneError, cores};
-use crate::config::{Config, Flush, MAX_QUEUES, Offload};
+use crate::config::{Config, MAX_QUEUES};
 use crate::pipeline::{Handle, Worker, WorkerConfig};
 use crate::steer::insert_socket;
 use crate::tun;
 use crate::xsk::{
     FrameCount, Heartbeat, MAX_MTU, Pages, Pool, QueueConfig, RingSize, Umem, XskPort, open_queue,
 };
-
-/// Longest time an adaptive train waits for its flow's next packet. At 1 Gbit/s full-size packets come
-/// 12 µs apart, so four fit; a longer wait would show in the round-trip time of a local network.
-const ADAPTIVE_CEILING_NS: u64 = 50_000;
 
 /// A worker of host mode.
 pub(super) type HostWorker<'u> = Worker<'u, XskPort<'u>, tun::Queue, Client>;
@@ -78,7 +73,7 @@ pub(super) async fn everything<'u>(
     let (device, tun_queues) = tun::Device::open(&settings)?;
     let (resolver, clients) = next_hops::open(&link, setup.queues.len())?;
     let heartbeat = Arc::new(Heartbeat::map(maps.heartbeat.as_fd(), MAX_QUEUES)?);
-    let gro = coalescing(&config.offload)?;
+    let gro = config.offload.coalescing(random_keys()?);
     let (mut workers, mut handles, mut queues) = (Vec::new(), Vec::new(), Vec::new());
     for (((socket, host), hops), &queue) in
         sockets.into_iter().zip(tun_queues).zip(clients).zip(&setup.queues)
@@ -142,24 +137,6 @@ fn sockets<'u>(
     Ok(sockets)
 }
 
-/// How the workers coalesce.
-fn coalescing(offload: &Offload) -> io::Result<GroConfig> {
-    let hold = match offload.flush {
-        Flush::Adaptive => Hold::Adaptive { ceiling: ADAPTIVE_CEILING_NS },
-        Flush::EndOfBurst => Hold::EndOfBurst,
-        Flush::After(time) => Hold::AtMost(time.as_nanos() as u64),
-    };
-    Ok(GroConfig {
-        enabled: offload.gro,
-        profile: offload.profile,
-        rx_checksum: offload.rx_checksum,
-        hold,
-        max_size: offload.max_size,
-        hash_keys: random_keys()?,
-        ..GroConfig::default()
-    })
-}
-
 /// Keys nobody outside can know (G24).
 fn random_keys() -> io::Result<[u64; 4]> {
     let mut keys = [0; 4];
@@ -174,28 +151,11 @@ fn random_keys() -> io::Result<[u64; 4]> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use sluice_common::offload::{Profile, RxChecksum};
-
     use super::*;
 
     #[test]
-    fn the_configuration_reaches_the_coalescer() {
-        let offload = Offload {
-            gro: false,
-            tso: true,
-            profile: Profile::AccEcn,
-            flush: Flush::After(Duration::from_micros(7)),
-            max_size: 9000,
-            rx_checksum: RxChecksum::Trust,
-        };
-        let gro = coalescing(&offload).unwrap();
-        assert_eq!((gro.enabled, gro.profile), (false, Profile::AccEcn));
-        assert_eq!((gro.hold, gro.max_size), (Hold::AtMost(7000), 9000));
-        assert_eq!(gro.rx_checksum, RxChecksum::Trust);
-        let other = coalescing(&offload).unwrap();
-        assert_ne!(gro.hash_keys, other.hash_keys, "keys are drawn anew");
+    fn g24_keys_are_drawn_anew() {
+        assert_ne!(random_keys().unwrap(), random_keys().unwrap());
     }
 
     #[test]
