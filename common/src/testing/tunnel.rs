@@ -9,9 +9,6 @@ use super::packet::Field;
 use crate::checksum::naive;
 use crate::wire::{EtherType, Protocol, ethernet};
 
-/// Transparent Ethernet bridging: the protocol number of an Ethernet frame in GRE and Geneve.
-const TEB: u16 = 0x6558;
-
 /// The tunnel around a [`Packet`](super::Packet): an outer IP header, what the kind of tunnel puts
 /// behind it, and an inner Ethernet header where it carries frames.
 ///
@@ -220,7 +217,7 @@ impl Tunnel {
     pub(super) fn around(&self, inner: &[u8], ethertype: EtherType) -> Vec<u8> {
         let ip = self.ip(ethertype);
         let (mut body, protocol) = match &self.frame {
-            Some(frame) => (frame.header(ethertype), TEB),
+            Some(frame) => (frame.header(ethertype), EtherType::TEB.0),
             None => (Vec::new(), ethertype.0),
         };
         body.extend(inner);
@@ -270,9 +267,9 @@ impl Tunnel {
     fn ip(&self, inner: EtherType) -> Ip<'_> {
         let protocol = match (&self.encapsulation, inner) {
             (Encapsulation::Vxlan { .. } | Encapsulation::Geneve { .. }, _) => Protocol::UDP,
-            (Encapsulation::Gre { .. }, _) => Protocol(47),
-            (Encapsulation::Ip, EtherType::IPV6) => Protocol(41),
-            (Encapsulation::Ip, _) => Protocol(4),
+            (Encapsulation::Gre { .. }, _) => Protocol::GRE,
+            (Encapsulation::Ip, EtherType::IPV6) => Protocol::IPV6,
+            (Encapsulation::Ip, _) => Protocol::IPV4,
         };
         Ip {
             ends: [self.src, self.dst],

@@ -24,6 +24,8 @@ impl EtherType {
     pub const IPV4: Self = Self(0x0800);
     /// ARP.
     pub const ARP: Self = Self(0x0806);
+    /// An Ethernet frame in GRE or Geneve (transparent Ethernet bridging, RFC 1701).
+    pub const TEB: Self = Self(0x6558);
     /// A VLAN tag (802.1Q).
     pub const VLAN: Self = Self(0x8100);
     /// The outer tag of a QinQ pair (802.1ad).

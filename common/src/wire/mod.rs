@@ -7,19 +7,25 @@
 //! anything.
 //!
 //! [`Headers`] is the one parser. The XDP program and user space call the same function on the same
-//! bytes, so they cannot disagree about what a packet is.
+//! bytes, so they cannot disagree about what a packet is. It does not look into tunnels; user space
+//! finds what is inside one with [`Tunnel`], and parses that with the same function again.
 
 mod bytes;
 pub mod ethernet;
+pub mod geneve;
+pub mod gre;
 mod headers;
 pub mod ipv4;
 pub mod ipv6;
 mod protocol;
 pub mod tcp;
+mod tunnel;
 pub mod udp;
 pub mod vlan;
+pub mod vxlan;
 
 pub use bytes::Bytes;
 pub use ethernet::EtherType;
 pub use headers::{Addresses, Fragment, Headers, Link, Ports, Unparsed};
 pub use protocol::Protocol;
+pub use tunnel::{NotInside, Tunnel, TunnelKind, TunnelPorts};
