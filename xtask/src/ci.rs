@@ -26,6 +26,7 @@ fn checks() -> Vec<Step> {
         Step::new("cargo doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings"),
         Step::new("cargo xtask test --no-setup"),
         Step::new("cargo xtask run --seconds 2 --json"),
+        Step::new("cargo xtask instructions"),
         Step::new("cargo xtask rules --check"),
     ];
     for apart in ["xdp-ebpf", "fuzz"] {

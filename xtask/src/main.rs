@@ -7,11 +7,13 @@
 //! | `lab` | two hosts on one wire, to try things in |
 //! | `test` | every test there is |
 //! | `rules` | which tests prove which rule |
+//! | `instructions` | how many instructions the hot functions take |
 //! | `ci` | everything that has to be right before a change lands |
 //! | `step` | a command, said before it is run |
 //! | `workspace` | where things are |
 
 mod ci;
+mod instructions;
 mod lab;
 mod rules;
 mod run;
@@ -39,6 +41,7 @@ enum Task {
     Test(test::Test),
     Lab(lab::Lab),
     Rules(rules::Rules),
+    Instructions(instructions::Instructions),
     Ci(ci::Ci),
 }
 
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Task::Test(task) => task.run(),
         Task::Lab(task) => task.run(),
         Task::Rules(task) => task.run(),
+        Task::Instructions(task) => task.run(),
         Task::Ci(task) => task.run(),
     };
     match outcome {

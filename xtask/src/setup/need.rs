@@ -33,6 +33,7 @@ const NEEDS: &[(Need, &str)] = &[
     (Program("ethtool"), "ethtool"),
     (Program("ping"), "iputils-ping"),
     (Program("iperf3"), "iperf3"),
+    (Program("valgrind"), "valgrind"),
 ];
 
 /// Those that are not there.
