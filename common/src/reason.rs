@@ -75,6 +75,8 @@ reasons! {
         MaxSize = "max_size",
         /// The port takes no more buffers in one super-packet.
         MaxSegments = "max_segments",
+        /// G19: a train of UDP has as many datagrams as Linux puts in one.
+        MaxDatagrams = "max_datagrams",
         /// G22: a packet shorter than the segment size closed the train.
         ShortSegment = "short_segment",
         /// G17: a packet larger than the segment size does not join.
@@ -117,12 +119,14 @@ reasons! {
         LinkHeader = "link_header",
         /// G5, G9: another IPv6 flow label or other extension headers.
         ExtensionHeaders = "extension_headers",
-        /// G8: no payload: a pure acknowledgement.
+        /// G6, G8: no payload: a pure acknowledgement, or an empty datagram.
         NoPayload = "no_payload",
         /// A complete checksum and one that holds the pseudo-header sum only do not share a train.
         ChecksumState = "checksum_state",
         /// G7: the checksum is wrong, or 0xFFFF where a sender writes 0; the packet goes on as it came.
         BadChecksum = "bad_checksum",
+        /// G7: a UDP checksum of 0, which says that there is none: segmentation would write one.
+        NoChecksum = "no_checksum",
         /// G30: the checksum is right, but stands as 0xFFFF where segmentation would write 0.
         ChecksumAllOnes = "checksum_all_ones",
         /// G2: IPv4 options.
@@ -133,9 +137,9 @@ reasons! {
         Fragment = "fragment",
         /// G4, G6: lengths that disagree with the bytes present.
         BadLength = "bad_length",
-        /// Not TCP over IP, or headers that cannot be followed.
+        /// Neither TCP nor UDP over IP, or headers that cannot be followed.
         NotMergeable = "not_mergeable",
-        /// Coalescing is switched off.
+        /// Coalescing is switched off, for all packets or for UDP.
         Disabled = "disabled",
         /// The worker stops: what is held goes.
         Shutdown = "shutdown",

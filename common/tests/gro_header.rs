@@ -150,8 +150,11 @@ fn g29_a_train_of_one_says_what_is_known_of_its_checksum() {
     assert_eq!(vnet(RxChecksum::Verify, Packet::tcp4()), (Checksum::Valid, valid));
     assert_eq!(vnet(RxChecksum::Trust, Packet::udp4()), (Checksum::Valid, valid));
     let unknown = (Checksum::Unknown, VnetHeader::default());
-    assert_eq!(vnet(RxChecksum::Verify, Packet::udp4()), unknown);
-    assert_eq!(vnet(RxChecksum::Partial, Packet::udp4()), unknown);
+    assert_eq!(vnet(RxChecksum::Verify, Packet::udp4()), (Checksum::Valid, valid));
+    let none = Packet { checksum: Field::Is(0), ..Packet::udp4() };
+    for rx_checksum in [RxChecksum::Verify, RxChecksum::Trust, RxChecksum::Partial] {
+        assert_eq!(vnet(rx_checksum, none.clone()), unknown);
+    }
     let partial = |csum_start, csum_offset| VnetHeader {
         flags: VnetHeader::NEEDS_CSUM,
         csum_start,

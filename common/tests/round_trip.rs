@@ -9,7 +9,7 @@ use sluice_common::testing::{Event, Packet, round_trip, round_trip_of_bytes};
 /// A stream's plan: a configuration, then steps of four bytes, of which most are ordinary packets.
 fn plan() -> impl Strategy<Value = Vec<u8>> {
     let step =
-        (prop_oneof![2 => 16_u8..64, 1 => 0_u8..16, 1 => 64_u8..], 0_u8..4, any::<[u8; 2]>());
+        (prop_oneof![2 => 16_u8..64, 1 => 0_u8..16, 1 => 64_u8..], 0_u8..6, any::<[u8; 2]>());
     let steps = prop::collection::vec(step, 0..120);
     (any::<[u8; 4]>(), steps).prop_map(|(config, steps)| {
         let steps = steps.into_iter().flat_map(|(action, flow, [a, b])| [action, flow, a, b]);
@@ -36,12 +36,13 @@ proptest! {
 fn the_generated_streams_meet_nearly_every_reason() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut seen = std::collections::HashSet::new();
-    for _ in 0..400 {
+    for _ in 0..1000 {
         let tree = plan().new_tree(&mut runner).unwrap();
         seen.extend(round_trip_of_bytes(&tree.current()));
     }
-    // A super-packet is no wire packet, and is not generated; one checksum in 65,536 comes out as zero.
-    let rare = [FlushReason::SegmentSize, FlushReason::ChecksumAllOnes];
+    // A super-packet is no wire packet, and is not generated; one checksum in 65,536 comes out as zero; these
+    // streams are too short for 64 datagrams in a row.
+    let rare = [FlushReason::SegmentSize, FlushReason::ChecksumAllOnes, FlushReason::MaxDatagrams];
     let missing: Vec<_> = FlushReason::ALL
         .iter()
         .filter(|reason| !seen.contains(reason) && !rare.contains(reason))
@@ -70,4 +71,17 @@ fn g15_accecn_trains_keep_cwr_in_all_packets() {
     let events = [Event::Packet(packet.build()), Event::Packet(packet.next().build())];
     let config = GroConfig { profile: Profile::AccEcn, ..GroConfig::default() };
     assert_eq!(round_trip(&events, config), [FlushReason::Shutdown]);
+}
+
+#[test]
+fn g19_a_long_stream_of_datagrams_comes_out_in_trains_of_64() {
+    for first in [Packet::udp4(), Packet::udp6()] {
+        let packets = std::iter::successors(Some(first), |packet| Some(packet.next()));
+        let mut events: Vec<_> = packets.take(130).map(|one| Event::Packet(one.build())).collect();
+        events.insert(100, Event::EndOfBurst(1));
+        let config = GroConfig { max_segments: 255, ..GroConfig::default() };
+        let [full, burst, last] = round_trip(&events, config).try_into().unwrap();
+        assert_eq!(full, FlushReason::MaxDatagrams);
+        assert_eq!((burst, last), (FlushReason::EndOfBurst, FlushReason::Shutdown));
+    }
 }

@@ -24,6 +24,8 @@ pub enum Hold {
 pub struct GroConfig {
     /// Whether packets are merged at all; if not, each goes on as a train of one.
     pub enabled: bool,
+    /// Whether UDP datagrams are merged too (G19); if not, each goes on as it came.
+    pub udp: bool,
     /// Which rules.
     pub profile: Profile,
     /// What is thought of a received transport checksum (G7).
@@ -52,6 +54,7 @@ impl Default for GroConfig {
     fn default() -> Self {
         Self {
             enabled: true,
+            udp: true,
             profile: Profile::Linux,
             rx_checksum: RxChecksum::Verify,
             hold: Hold::EndOfBurst,

@@ -3,7 +3,7 @@
 
 use super::train::{Shape, checksum_offset};
 use crate::checksum::{Sum, pseudo_header, sum};
-use crate::wire::{Addresses, Headers, Link, Protocol, ipv4, ipv6, tcp};
+use crate::wire::{Addresses, Headers, Link, Protocol, ipv4, ipv6, tcp, udp};
 
 /// G27: lengths, header checksum and flags of the whole.
 pub(super) fn lengths_and_flags(out: &mut [u8], start: usize, shape: &Shape) {
@@ -16,7 +16,12 @@ pub(super) fn lengths_and_flags(out: &mut [u8], start: usize, shape: &Shape) {
         let checksum = sum(&out[network..transport]).checksum();
         out[network + 10..network + 12].copy_from_slice(&checksum.to_be_bytes());
     }
-    if let Some(mut segment) = tcp::Segment::new(&mut out[transport..]) {
+    let header = &mut out[transport..];
+    if shape.protocol == Some(Protocol::UDP) {
+        if let Some(mut datagram) = udp::Datagram::new(header) {
+            datagram.set_len((shape.ip_len as usize - (transport - network)) as u16);
+        }
+    } else if let Some(mut segment) = tcp::Segment::new(header) {
         segment.set_flags(shape.flags);
     }
 }

@@ -32,8 +32,8 @@ pub(super) fn examine<H: Buffer>(packet: &H, segment_size: u16, config: &GroConf
     };
     let lengths = Lengths::of(head, packet.total_len(), &headers, config.link);
     let payload = lengths.payload(head, &headers);
-    let checksum = payload
-        .map_or(Verified::Unknown, |_| verify(packet, lengths.end, &headers, config.rx_checksum));
+    let checksum =
+        payload.map_or(Verified::Unknown, |_| verify(packet, lengths.end, &headers, config));
     let facts = Facts { head, headers: &headers, end: lengths.end, payload, checksum };
     Examined {
         shape: facts.shape(segment_size),
@@ -65,6 +65,9 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn tcp(&self) -> Option<tcp::Segment<&'a [u8]>> {
+        if self.headers.protocol != Protocol::TCP {
+            return None;
+        }
         tcp::Segment::new(self.head.get(self.headers.transport.into()..)?)
     }
 
@@ -82,7 +85,7 @@ impl<'a> Facts<'a> {
             ip_len: (self.end - usize::from(network)) as u32,
             gso_size: if segment_size == 0 { whole as u16 } else { segment_size },
             gso_segs: self.segments(segment_size),
-            gso_type: if self.headers.is_ipv6() { GsoType::TCPV6 } else { GsoType::TCPV4 },
+            gso_type: gso_type(self.headers),
             flags: self.tcp().map_or_else(Default::default, |tcp| tcp.flags()),
             checksum: self.checksum.state(),
         }
@@ -90,11 +93,21 @@ impl<'a> Facts<'a> {
 
     /// G20: how many wire packets a super-packet makes.
     fn segments(&self, segment_size: u16) -> u16 {
-        let is_sound = self.headers.protocol == Protocol::TCP && self.checksum != Verified::Bad;
+        let has_segments = matches!(self.headers.protocol, Protocol::TCP | Protocol::UDP);
+        let is_sound = has_segments && self.checksum != Verified::Bad;
         if segment_size == 0 || !is_sound {
             return 1;
         }
         self.payload_len().div_ceil(segment_size.into()).max(1) as u16
+    }
+}
+
+/// How a train that begins with this packet is segmented.
+fn gso_type(headers: &Headers) -> GsoType {
+    match headers.protocol {
+        Protocol::UDP => GsoType::UDP_L4,
+        _ if headers.is_ipv6() => GsoType::TCPV6,
+        _ => GsoType::TCPV4,
     }
 }
 
@@ -167,6 +180,8 @@ pub(super) enum Verified {
     /// Not looked at.
     Unknown,
     Good,
+    /// There is none: 0 in a UDP header.
+    Absent,
     /// Right, but written as 0xFFFF where segmentation would write 0 (G30). Linux writes it so when it
     /// completes a checksum in software (`skb_checksum_help`, net/core/dev.c).
     AllOnes,
@@ -179,34 +194,36 @@ impl Verified {
         match self {
             Self::Good | Self::AllOnes => Checksum::Valid,
             Self::Partial => Checksum::Partial,
-            Self::Unknown | Self::Bad => Checksum::Unknown,
+            Self::Unknown | Self::Absent | Self::Bad => Checksum::Unknown,
         }
     }
 }
 
 /// G7: the transport checksum of a packet whose lengths agree and whose IP packet ends at `end`.
 ///
-/// UDP does not merge, and whoever gets a datagram verifies it: only a partial checksum is looked for.
-fn verify<H: Buffer>(packet: &H, end: usize, headers: &Headers, rx: RxChecksum) -> Verified {
+/// Where UDP does not merge, whoever gets a datagram verifies it: only a partial checksum is looked for.
+fn verify<H: Buffer>(packet: &H, end: usize, headers: &Headers, config: &GroConfig) -> Verified {
     let transport = usize::from(headers.transport);
     let is_udp = headers.protocol == Protocol::UDP;
     let at = transport + if is_udp { udp::CHECKSUM } else { tcp::CHECKSUM };
     let Some(field) = packet.head().be16(at) else { return Verified::Unknown };
-    match rx {
-        RxChecksum::Trust => return Verified::Good,
-        RxChecksum::Verify if is_udp => return Verified::Unknown,
-        _ => {}
+    if is_udp && field == 0 {
+        return Verified::Absent;
+    }
+    if config.rx_checksum == RxChecksum::Trust {
+        return Verified::Good;
     }
     let pseudo = pseudo_header(&headers.addresses, headers.protocol, (end - transport) as u16);
-    if rx == RxChecksum::Partial && field == pseudo.folded() {
+    if config.rx_checksum == RxChecksum::Partial && field == pseudo.folded() {
         return Verified::Partial;
     }
-    if is_udp {
+    if is_udp && !config.udp {
         return Verified::Unknown;
     }
     let total = pseudo + sum_of(packet, transport..end);
     match (total.folded(), field) {
-        (0xffff, 0xffff) => Verified::AllOnes,
+        // S9: a UDP sender writes 0xFFFF for 0, and so does segmentation.
+        (0xffff, 0xffff) if !is_udp => Verified::AllOnes,
         (0xffff, _) => Verified::Good,
         _ => Verified::Bad,
     }

@@ -35,7 +35,7 @@ impl Field {
     }
 }
 
-/// A TCP or UDP packet to be made. [`tcp4`](Self::tcp4), [`tcp6`](Self::tcp6) and [`udp4`](Self::udp4)
+/// A TCP or UDP packet to be made. [`tcp4`](Self::tcp4) and [`udp4`](Self::udp4) and their like
 /// give one that can be changed field by field; [`build`](Self::build) makes its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
@@ -141,6 +141,12 @@ impl Packet {
     #[must_use]
     pub fn udp4() -> Self {
         Self { protocol: Protocol::UDP, ..Self::tcp4() }
+    }
+
+    /// The same over IPv6.
+    #[must_use]
+    pub fn udp6() -> Self {
+        Self { protocol: Protocol::UDP, ..Self::tcp6() }
     }
 
     /// The packet with `payload`.

@@ -131,7 +131,7 @@ fn equalise(came: &mut [u8], segment: &mut [u8], checksum: Checksum) {
     let Ok(headers) = Headers::parse(&*came, Link::None) else { return };
     let transport = usize::from(headers.transport);
     let urgent = transport + 18..transport + 20;
-    if came[urgent.clone()] != segment[urgent.clone()] {
+    if headers.protocol == Protocol::TCP && came[urgent.clone()] != segment[urgent.clone()] {
         segment[urgent.clone()].copy_from_slice(&came[urgent]);
         complete(segment, &headers);
     }
@@ -140,11 +140,15 @@ fn equalise(came: &mut [u8], segment: &mut [u8], checksum: Checksum) {
     }
 }
 
-/// Makes the TCP checksum in the plainest way.
+/// Makes the transport checksum in the plainest way.
 fn complete(packet: &mut [u8], headers: &Headers) {
-    let at = usize::from(headers.transport) + 16;
+    let is_udp = headers.protocol == Protocol::UDP;
+    let at = usize::from(headers.transport) + if is_udp { 6 } else { 16 };
     packet[at..at + 2].fill(0);
-    let checksum = !transport_sum(packet, headers);
+    let checksum = match !transport_sum(packet, headers) {
+        0 if is_udp => 0xffff,
+        checksum => checksum,
+    };
     packet[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
 }
 
@@ -159,7 +163,7 @@ fn transport_sum(packet: &[u8], headers: &Headers) -> u16 {
     let transport = usize::from(headers.transport);
     let addresses = if headers.is_ipv6() { 8..40 } else { 12..20 };
     let mut bytes = packet[addresses].to_vec();
-    bytes.extend([0, Protocol::TCP.0]);
+    bytes.extend([0, headers.protocol.0]);
     bytes.extend(((packet.len() - transport) as u16).to_be_bytes());
     bytes.extend(&packet[transport..]);
     naive(&bytes).folded()

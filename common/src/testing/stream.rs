@@ -1,7 +1,7 @@
 //! Streams: what arrives at a port, told by a few bytes, so that a fuzzer and a property test can
 //! make any of them.
 //!
-//! Four flows send in order; each four bytes of the plan let one of them go on, or do what networks and
+//! Six flows send in order, two of them UDP; each four bytes of the plan let one of them go on, or do what networks and
 //! attackers do: lose, repeat, reorder, change a field, mark, pad, lie, cut.
 
 use alloc::vec;
@@ -26,21 +26,22 @@ pub fn stream(plan: &[u8], partial: bool) -> Vec<Event> {
     let mut events = Vec::new();
     for step in plan.as_chunks::<4>().0 {
         let [action, flow, a, b] = *step;
-        let sender = &mut senders[usize::from(flow % 4)];
+        let sender = &mut senders[usize::from(flow) % senders.len()];
         act(sender, action, [a, b], partial, &mut events);
     }
     events
 }
 
-/// Four flows that have little in common.
-fn senders() -> [Packet; 4] {
+/// Six flows that have little in common.
+fn senders() -> [Packet; 6] {
     let plain = Packet { options: Vec::new(), ..Packet::tcp4() };
     let mut tagged = Packet { src_port: 443, fragment_word: 0, ..Packet::tcp4() };
     tagged.tags = vec![(EtherType::QINQ, 5), (EtherType::VLAN, 0x2006)];
     let v6 = Packet { seq: u32::MAX - 2000, ..Packet::tcp6() };
     let mut extended = Packet { src_port: 444, ..Packet::tcp6() };
     extended.extensions = vec![(Protocol::DESTINATION_OPTIONS, vec![0, 0, 1, 4, 0, 0, 0, 0])];
-    [plain, tagged, v6, extended]
+    let udp6 = Packet { tos: 3, ..Packet::udp6() };
+    [plain, tagged, v6, extended, Packet::udp4(), udp6]
 }
 
 /// One step of the plan. Half of the actions are an ordinary packet, so that trains form.

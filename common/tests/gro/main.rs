@@ -6,6 +6,7 @@
 //! | `join` | does it fit the train held for its flow? Its headers |
 //! | `size` | does it fit? Its size, and the train's |
 //! | `closing` | what lets a train go: a packet, a full table, the end |
+//! | `udp` | the same questions where UDP has its own answers |
 //! | `time` | what lets a train go: its deadline |
 
 mod burst;
@@ -14,3 +15,4 @@ mod join;
 mod refusal;
 mod size;
 mod time;
+mod udp;

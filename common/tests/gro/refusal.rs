@@ -202,9 +202,10 @@ fn g26_what_is_encapsulated_passes_through() {
 }
 
 #[test]
-fn not_mergeable_udp_and_what_is_not_ip_pass_through() {
+fn not_mergeable_another_protocol_and_what_is_not_ip_pass_through() {
+    let icmp = Packet { protocol: Protocol::ICMP, ..Packet::tcp4() };
     let arp = [[2; 12].as_slice(), &[8, 6], &[0; 46]].concat();
-    let released = coalesce_bytes(linux(), &[Packet::udp4().build(), arp.clone(), vec![1, 2]]);
+    let released = coalesce_bytes(linux(), &[icmp.build(), arp.clone(), vec![1, 2]]);
     assert_eq!(outcome(&released), [(1, FlushReason::NotMergeable); 3]);
     assert_eq!(
         released.iter().map(|(train, _)| train.is_ip()).collect::<Vec<_>>(),

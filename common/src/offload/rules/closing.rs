@@ -1,6 +1,6 @@
-//! Can a train take another packet after its last one (G21, G22)?
+//! Can a train take another packet after its last one (G19, G21, G22)?
 
-use super::held::Held;
+use super::held::{Held, MAX_DATAGRAMS};
 use crate::offload::GroConfig;
 use crate::offload::packet::Examined;
 use crate::reason::FlushReason;
@@ -22,6 +22,8 @@ pub(in crate::offload) fn closing(
         flags.intersects(tcp::Flags::PSH) => Push,
         /// G22
         packet.payload_len < full => ShortSegment,
+        /// G19
+        held.is_udp() && held.shape.gso_segs >= MAX_DATAGRAMS => MaxDatagrams,
         /// What the port takes: another packet has as many pieces as this one.
         held.pieces + packet.pieces > config.max_segments => MaxSegments,
     }

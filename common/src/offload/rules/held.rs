@@ -5,6 +5,10 @@ use crate::offload::train::Shape;
 use crate::offload::{GsoType, Profile};
 use crate::wire::tcp;
 
+/// G19: Linux lets a train of UDP grow no further (`UDP_GRO_CNT_MAX`): datagrams may be tiny, and each costs
+/// memory of its own.
+pub(super) const MAX_DATAGRAMS: u16 = 64;
+
 /// What the second packet of a train said about its IPv4 identification (G16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::offload) enum Ids {
@@ -20,7 +24,7 @@ pub(in crate::offload) enum Ids {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::offload) struct Held {
     pub(in crate::offload) shape: Shape,
-    /// The sequence number that comes next.
+    /// The sequence number that comes next; means nothing in UDP.
     pub(in crate::offload) next_seq: u32,
     pub(in crate::offload) ids: Ids,
     /// How many pieces its buffers have.
@@ -36,6 +40,10 @@ impl Held {
             ids: if packet.shape.gso_segs > 1 { Ids::Incrementing } else { Ids::Open },
             pieces: packet.pieces,
         }
+    }
+
+    pub(super) fn is_udp(&self) -> bool {
+        self.shape.gso_type == GsoType::UDP_L4
     }
 
     /// G28: the shape of the train when it goes.

@@ -1,6 +1,6 @@
 //! Does a packet fit the train held for its flow (G9–G20)?
 
-use super::held::{Held, Ids};
+use super::held::{Held, Ids, MAX_DATAGRAMS};
 use super::side::Side;
 use crate::offload::packet::Examined;
 use crate::offload::train::Shape;
@@ -22,19 +22,18 @@ pub(in crate::offload) fn join(
     config: &GroConfig,
 ) -> Result<Ids, FlushReason> {
     let (train, next) = (Side::new(head, &held.shape), Side::new(bytes, &packet.shape));
-    match mismatch(&train, &next, config.profile).or_else(|| misfit(held, packet, config)) {
+    let differs = mismatch(&train, &next)
+        .or_else(|| if held.is_udp() { None } else { tcp_mismatch(&train, &next, config.profile) })
+        .or_else(|| misfit(held, packet, config));
+    match differs {
         Some(reason) => Err(reason),
         None => ids(held, &train, &next, config.profile).ok_or(FlushReason::IpId),
     }
 }
 
-/// What the headers have in common (G1, G5, G9, G11–G15).
+/// What link and IP headers have in common (G1, G5, G9, G14).
 #[inline]
-fn mismatch(train: &Side<'_>, next: &Side<'_>, profile: Profile) -> Option<FlushReason> {
-    // Under AccECN CWR is a bit like others; classically it may start a train, but not join one.
-    let is_classic = profile != Profile::AccEcn;
-    let closers = tcp::Flags::FIN.with(tcp::Flags::PSH);
-    let ignored = if is_classic { closers.with(tcp::Flags::CWR) } else { closers };
+fn mismatch(train: &Side<'_>, next: &Side<'_>) -> Option<FlushReason> {
     first_broken! {
         /// G1
         train.link() != next.link() => LinkHeader,
@@ -47,6 +46,17 @@ fn mismatch(train: &Side<'_>, next: &Side<'_>, profile: Profile) -> Option<Flush
         train.tos() != next.tos() => Tos,
         /// G14
         train.dont_fragment() != next.dont_fragment() => DontFragment,
+    }
+}
+
+/// What TCP headers have in common (G11–G13, G15).
+#[inline]
+fn tcp_mismatch(train: &Side<'_>, next: &Side<'_>, profile: Profile) -> Option<FlushReason> {
+    // Under AccECN CWR is a bit like others; classically it may start a train, but not join one.
+    let is_classic = profile != Profile::AccEcn;
+    let closers = tcp::Flags::FIN.with(tcp::Flags::PSH);
+    let ignored = if is_classic { closers.with(tcp::Flags::CWR) } else { closers };
+    first_broken! {
         /// G12
         train.header_len() != next.header_len() => HeaderLength,
         /// G15
@@ -63,14 +73,14 @@ fn mismatch(train: &Side<'_>, next: &Side<'_>, profile: Profile) -> Option<Flush
     }
 }
 
-/// Whether the packet's place in the train is the next one, and there is room (G10, G17, G18, G20).
+/// Whether the packet's place in the train is the next one, and there is room (G10, G17–G20).
 #[inline]
 fn misfit(held: &Held, packet: &Examined, config: &GroConfig) -> Option<FlushReason> {
     let is_super = packet.shape.gso_segs > 1;
     let is_partial = |shape: &Shape| shape.checksum == Checksum::Partial;
     first_broken! {
         /// G10
-        packet.seq != held.next_seq => Sequence,
+        !held.is_udp() && packet.seq != held.next_seq => Sequence,
         /// A train says of all its packets at once whether their checksums are complete.
         is_partial(&held.shape) != is_partial(&packet.shape) => ChecksumState,
         /// G20
@@ -79,6 +89,8 @@ fn misfit(held: &Held, packet: &Examined, config: &GroConfig) -> Option<FlushRea
         !is_super && packet.payload_len > held.shape.gso_size.into() => LargerSegment,
         /// G18
         held.shape.ip_len + packet.payload_len > config.max_size.min(MAX_IP_LEN) => MaxSize,
+        /// G19: only a super-packet brings more than the one there is room for.
+        held.is_udp() && held.shape.gso_segs + packet.shape.gso_segs > MAX_DATAGRAMS => MaxDatagrams,
         /// What the port takes.
         held.pieces + packet.pieces > config.max_segments => MaxSegments,
     }

@@ -9,19 +9,22 @@ use crate::wire::{Bytes, Fragment, Protocol, ipv4, tcp};
 /// Why a packet takes no part, whatever is held.
 pub(in crate::offload) fn refusal(facts: &Facts<'_>, config: &GroConfig) -> Option<FlushReason> {
     let flags = facts.tcp().map_or_else(Default::default, |tcp| tcp.flags());
+    let is_udp = facts.headers.protocol == Protocol::UDP;
     first_broken! {
         /// Switched off.
-        !config.enabled => Disabled,
+        !config.enabled || is_udp && !config.udp => Disabled,
         /// G3, G5
         facts.headers.fragment != Fragment::Whole || has_reserved_flag(facts) => Fragment,
-        /// G5, G26: not TCP, or behind a header that is not stepped over.
-        facts.headers.protocol != Protocol::TCP => NotMergeable,
+        /// G5, G26: neither TCP nor UDP, or behind a header that is not stepped over.
+        !is_udp && facts.headers.protocol != Protocol::TCP => NotMergeable,
         /// G2
         !facts.headers.is_ipv6() && facts.network().len() > ipv4::HEADER_LEN => Ipv4Options,
         /// G4, G6
         facts.payload.is_none() => BadLength,
         /// G2
         !facts.headers.is_ipv6() && !ipv4_checksum_holds(facts.network()) => BadIpChecksum,
+        /// G7
+        facts.checksum == Verified::Absent => NoChecksum,
         /// G7
         facts.checksum == Verified::Bad => BadChecksum,
         /// G30
@@ -32,7 +35,7 @@ pub(in crate::offload) fn refusal(facts: &Facts<'_>, config: &GroConfig) -> Opti
         flags.intersects(tcp::Flags::RST) => Rst,
         /// G21
         flags.intersects(tcp::Flags::URG) => Urg,
-        /// G8
+        /// G6, G8
         facts.payload == Some(facts.end) => NoPayload,
     }
 }

@@ -1,6 +1,5 @@
 //! The header fields of a packet that the rules compare.
 
-use crate::offload::GsoType;
 use crate::offload::train::Shape;
 use crate::wire::{Bytes, Protocol, ipv4, ipv6, tcp};
 
@@ -20,7 +19,8 @@ impl<'a> Side<'a> {
         let (front, transport) =
             header.split_at_checked(layout.transport.into()).unwrap_or_default();
         let (link, network) = front.split_at_checked(layout.network.into()).unwrap_or_default();
-        Self { link, network, transport, is_ipv6: shape.gso_type == GsoType::TCPV6 }
+        let is_ipv6 = network.first().is_some_and(|byte| byte >> 4 == 6);
+        Self { link, network, transport, is_ipv6 }
     }
 
     fn ipv4(&self) -> Option<ipv4::Packet<&'a [u8]>> {
