@@ -285,9 +285,10 @@ type Lie = (&'static str, fn(&mut VnetHeader));
 
 #[test]
 fn s15_bad_vnet_header_each_lie_is_refused() {
-    let lies: [Lie; 8] = [
+    let lies: [Lie; 9] = [
         ("a header longer than the packet", |vnet| vnet.hdr_len = 9999),
         ("a size of 0", |vnet| vnet.gso_size = 0),
+        ("a size that stands for a list of buffers", |vnet| vnet.gso_size = 0xffff),
         ("the other family", |vnet| vnet.gso_type = GsoType::TCPV6.0 as u8),
         ("a checksum that begins elsewhere", |vnet| vnet.csum_start += 2),
         ("a checksum that begins in the IP header", |vnet| vnet.csum_start = 0),

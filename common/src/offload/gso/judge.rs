@@ -6,6 +6,10 @@ use crate::offload::{GsoType, VnetHeader, ip_len};
 use crate::reason::DropReason;
 use crate::wire::{Bytes, Fragment, Headers, Protocol, tcp, udp};
 
+/// The size by which Linux marks a packet whose buffers are its segments (`GSO_BY_FRAGS`); it takes it from
+/// nobody.
+const BY_FRAGS: u16 = 0xffff;
+
 /// S1: a packet that is not segmented.
 pub(super) fn whole(
     packet: &[u8],
@@ -82,7 +86,7 @@ fn lies(packet: &[u8], headers: &Headers, vnet: &VnetHeader) -> bool {
     is_other_family
         || headers.fragment != Fragment::Whole
         || ip_len(packet, 0) != Some(packet.len())
-        || vnet.gso_size == 0
+        || matches!(vnet.gso_size, 0 | BY_FRAGS)
         || usize::from(vnet.hdr_len) > packet.len()
         || vnet.needs_csum() && !sums_transport(headers, vnet)
 }

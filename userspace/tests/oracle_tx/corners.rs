@@ -1,0 +1,118 @@
+//! Super-packets that chance would meet too rarely.
+
+use sluice_common::offload::GsoType;
+use sluice_common::testing::{Field, Packet};
+use sluice_common::wire::{Protocol, ipv4, tcp::Flags};
+
+use crate::case::Case;
+use crate::generate::zero_checksum;
+
+/// Both families, without options and with so many bytes of payload.
+fn both(len: usize) -> [Packet; 2] {
+    [Packet::tcp4(), Packet::tcp6()].map(|packet| Packet {
+        checksum: Field::Partial,
+        options: Vec::new(),
+        payload: payload(len),
+        ..packet
+    })
+}
+
+fn payload(len: usize) -> Vec<u8> {
+    (0..len).map(|n| (n * 31 + n / 251) as u8).collect()
+}
+
+/// TCP.
+pub(crate) fn tcp() -> Vec<Case> {
+    [flags(), options(), ip_options(), sizes(), wraps(), identifications(), zero_sums()].concat()
+}
+
+/// Every combination of flags, with and without the promise that CWR is RFC 3168's.
+fn flags() -> Vec<Case> {
+    let all = (0..=0xff).flat_map(|flags| both(100).map(|packet| (flags, packet)));
+    all.map(|(flags, packet)| {
+        let mut case = Case::new("every flag", Packet { flags: Flags(flags), ..packet }, 40);
+        case.vnet.gso_type |= if flags & 1 == 0 { 0 } else { GsoType::ECN.0 as u8 };
+        case
+    })
+    .collect()
+}
+
+/// TCP options of every length.
+fn options() -> Vec<Case> {
+    let all = (0..=10).flat_map(|words| both(301).map(|packet| (words, packet)));
+    all.map(|(words, packet)| {
+        Case::new("options of every length", Packet { options: vec![1; 4 * words], ..packet }, 100)
+    })
+    .collect()
+}
+
+/// IPv4 options of every length.
+fn ip_options() -> Vec<Case> {
+    let [packet, _] = both(301);
+    let of = |words: usize| Packet { ip_options: vec![1; 4 * words], ..packet.clone() };
+    (0..=10_usize).map(|words| Case::new("IPv4 options of every length", of(words), 99)).collect()
+}
+
+/// Sizes at the ends of their range (S17), and packets at the 64 KiB edge.
+fn sizes() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (len, size) in
+        [(1, 1), (2, 1), (3, 2), (1500, 1), (3001, 3), (1448, 1448), (1449, 1448), (1447, 1448)]
+    {
+        cases.extend(both(len).map(|packet| Case::new("a small size", packet, size)));
+    }
+    for size in [1, 2, 700, 1448, 9_000, 32_767, 65_000, 65_494, 65_495, 65_496, 65_534] {
+        let edge = |at_most: usize| if size < 10 { 4_000 } else { at_most };
+        let [v4, v6] = both(0);
+        let v4 = v4.with_payload(&payload(edge(65_535 - 40)));
+        // An IPv6 header is not part of the payload length, but no packet is above 65,535 bytes (G18).
+        let v6 = v6.with_payload(&payload(edge(65_535 - 60)));
+        cases.extend([v4, v6].map(|packet| Case::new("the 64 KiB edge", packet, size)));
+    }
+    cases
+}
+
+/// Sequence numbers that wrap at every place in and between segments.
+fn wraps() -> Vec<Case> {
+    let all = (0..=301).step_by(7).flat_map(|before| both(301).map(|packet| (before, packet)));
+    all.map(|(before, packet)| {
+        Case::new(
+            "a sequence number that wraps",
+            Packet { seq: 0_u32.wrapping_sub(before), ..packet },
+            100,
+        )
+    })
+    .collect()
+}
+
+/// Identifications that wrap, with and without DF.
+fn identifications() -> Vec<Case> {
+    let [packet, _] = both(400);
+    let ids = [0, 1, 0x7fff, 0x8000, 0xfffc, 0xfffd, 0xfffe, 0xffff];
+    let all = ids.into_iter().flat_map(|id| [0, ipv4::DF].map(|word| (id, word)));
+    all.map(|(id, fragment_word)| {
+        Case::new(
+            "an identification that wraps",
+            Packet { id, fragment_word, ..packet.clone() },
+            100,
+        )
+    })
+    .collect()
+}
+
+/// A checksum that comes out as 0 in each segment, and in a packet that is not cut.
+fn zero_sums() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for which in 0..4 {
+        for mut packet in both(333) {
+            zero_checksum(&mut packet, 100, which);
+            cases.push(Case::new("a checksum of 0", packet, 100));
+        }
+    }
+    for mut packet in both(333) {
+        zero_checksum(&mut packet, 1_000, 0);
+        debug_assert_eq!(packet.protocol, Protocol::TCP);
+        cases.push(Case::new("a checksum of 0 in a packet that is not cut", packet, 1_000));
+    }
+    cases
+}
