@@ -5,6 +5,7 @@
 //! | [`Coalescer`] | merges consecutive packets of a flow into trains |
 //! | [`Train`] | packets in their own buffers, and the header of the super-packet they make |
 //! | [`Segmenter`] | cuts a super-packet from a TUN device into wire packets |
+//! | [`Piece`] | what it gives a port that cuts packets itself, but not the tunnels around them |
 //! | [`VnetHeader`], [`GsoType`] | how a super-packet is described to a TUN device, and by one |
 //! | [`Buffer`] | what a packet's bytes stand in |
 //! | [`GroConfig`], [`Profile`], [`RxChecksum`], [`Hold`] | which rules apply |
@@ -34,7 +35,7 @@ pub use buffer::Buffer;
 pub use config::{GroConfig, Hold};
 #[cfg(feature = "alloc")]
 pub use gro::{Coalescer, Sink};
-pub use gso::Segmenter;
+pub use gso::{Piece, Segmenter};
 pub use profile::{Profile, RxChecksum};
 #[cfg(feature = "alloc")]
 pub use train::{Checksum, Train};

@@ -12,7 +12,7 @@
 /// that header has no room for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(transparent)]
-pub struct GsoType(pub u16);
+pub struct GsoType(pub u32);
 
 impl GsoType {
     /// Not to be segmented.
@@ -30,13 +30,50 @@ impl GsoType {
     /// A flag beside the kind: CWR is a counter bit and the same in all packets (AccECN).
     pub const ACCECN: Self = Self(0x100);
     /// A flag beside the kind: all packets carry the same IPv4 identification (G16).
+    /// In a tunnel, all inner ones do (`SKB_GSO_TCP_FIXEDID_INNER`).
     pub const FIXED_ID: Self = Self(0x200);
+    /// A flag beside the kind: in a tunnel, all outer IPv4 headers carry the same identification
+    /// (`SKB_GSO_TCP_FIXEDID` beside an encapsulation).
+    pub const OUTER_FIXED_ID: Self = Self(0x400);
+    /// A flag beside the kind: inside VXLAN or Geneve, whose outer UDP checksum is 0
+    /// (`SKB_GSO_UDP_TUNNEL`).
+    pub const UDP_TUNNEL: Self = Self(0x800);
+    /// A flag beside the kind: inside VXLAN or Geneve with an outer UDP checksum
+    /// (`SKB_GSO_UDP_TUNNEL_CSUM`).
+    pub const UDP_TUNNEL_CSUM: Self = Self(0x1000);
+    /// A flag beside the kind: inside GRE without checksum (`SKB_GSO_GRE`).
+    pub const GRE: Self = Self(0x2000);
+    /// A flag beside the kind: inside GRE with a checksum (`SKB_GSO_GRE_CSUM`).
+    pub const GRE_CSUM: Self = Self(0x4000);
+    /// A flag beside the kind: inside IPv4, with nothing between the IP headers: IPIP, SIT
+    /// (`SKB_GSO_IPXIP4`).
+    pub const IPXIP4: Self = Self(0x8000);
+    /// A flag beside the kind: inside IPv6, with nothing between the IP headers
+    /// (`SKB_GSO_IPXIP6`).
+    pub const IPXIP6: Self = Self(0x1_0000);
 
     /// The kind without flags.
     #[inline]
     #[must_use]
     pub const fn kind(self) -> Self {
         Self(self.0 & 0x7f)
+    }
+
+    /// The flags that say what it is inside of.
+    pub const TUNNELS: Self = Self(
+        Self::UDP_TUNNEL.0
+            | Self::UDP_TUNNEL_CSUM.0
+            | Self::GRE.0
+            | Self::GRE_CSUM.0
+            | Self::IPXIP4.0
+            | Self::IPXIP6.0,
+    );
+
+    /// Whether it is inside a tunnel.
+    #[inline]
+    #[must_use]
+    pub const fn is_encapsulated(self) -> bool {
+        self.0 & Self::TUNNELS.0 != 0
     }
 
     /// Whether all bits of `flag` are set.

@@ -1,10 +1,10 @@
 //! What is to be done with a packet, from what it and its vnet header say (S1, S15).
 
 use super::Work;
-use crate::offload::template::Template;
+use crate::offload::template::{Outer, OuterPlace, Template};
 use crate::offload::{GsoType, VnetHeader, ip_len};
 use crate::reason::DropReason;
-use crate::wire::{Bytes, Fragment, Headers, Protocol, tcp, udp};
+use crate::wire::{Bytes, Fragment, Headers, Protocol, Tunnel, TunnelKind, tcp, udp};
 
 /// The size by which Linux marks a packet whose buffers are its segments (`GSO_BY_FRAGS`); it takes it from
 /// nobody.
@@ -64,6 +64,53 @@ pub(super) fn split(
     Ok(Work::Split(Template::new(packet, headers, header_len, size, gso_type)))
 }
 
+/// S13, S15: a packet in a tunnel that says it is to be segmented.
+pub(super) fn inside(
+    packet: &[u8],
+    outer: &Headers,
+    tunnel: &Tunnel,
+    vnet: &VnetHeader,
+    mtu: usize,
+) -> Result<Work, DropReason> {
+    let (gso_type, inner) = (GsoType(vnet.gso_type.into()), &tunnel.inner);
+    // A sequence number counts packets, of which there would be more than its writer knew.
+    let is_numbered = tunnel.kind == TunnelKind::Gre && !tunnel.is_plain;
+    if Some(inner.protocol) != protocol_of(gso_type) || tunnel.is_nested || is_numbered {
+        return Err(DropReason::UnknownGsoType);
+    }
+    let header_len = header_end(packet, inner).ok_or(DropReason::BadVnetHeader)?;
+    if lies(packet, inner, vnet) || outer_lies(packet, outer, tunnel) {
+        return Err(DropReason::BadVnetHeader);
+    }
+    let (size, payload_len) = (usize::from(vnet.gso_size), packet.len() - header_len);
+    // S1. With a checksum to complete the outer one is to be made again as well.
+    if payload_len <= size && !vnet.needs_csum() {
+        return whole(packet, outer, vnet, mtu);
+    }
+    if payload_len > size && has_syn_or_rst(packet, inner) {
+        return Err(DropReason::SynRstSuper);
+    }
+    if header_len + size.min(payload_len) > mtu {
+        return Err(DropReason::TooLarge);
+    }
+    let place = OuterPlace {
+        kind: tunnel.kind,
+        network: outer.network.into(),
+        transport: outer.transport.into(),
+        inner_transport: inner.transport.into(),
+    };
+    let outer = Outer::new(packet, place, &outer.addresses);
+    Ok(Work::Split(Template::new(packet, inner, header_len, size, gso_type).inside(outer)))
+}
+
+/// Whether the outer lengths disagree with the packet.
+fn outer_lies(packet: &[u8], outer: &Headers, tunnel: &Tunnel) -> bool {
+    let transport = usize::from(outer.transport);
+    let udp_len = |len| transport + usize::from(len) != packet.len();
+    ip_len(packet, outer.network.into()) != Some(packet.len())
+        || tunnel.kind.is_udp() && packet.be16(transport + udp::LENGTH).is_none_or(udp_len)
+}
+
 /// What a super-packet of this type carries. Linux lets no socket send more than 128 datagrams at once
 /// (`UDP_MAX_SEGMENTS`), but takes any number from a device; what bounds them here is what bounds the segments of
 /// TCP, the port's ring (S16).
@@ -77,6 +124,7 @@ fn protocol_of(gso_type: GsoType) -> Option<Protocol> {
 
 /// Whether packet and vnet header disagree, or the packet with itself.
 fn lies(packet: &[u8], headers: &Headers, vnet: &VnetHeader) -> bool {
+    let network = usize::from(headers.network);
     let is_other_family = match GsoType(vnet.gso_type.into()).kind() {
         GsoType::TCPV4 => headers.is_ipv6(),
         GsoType::TCPV6 => !headers.is_ipv6(),
@@ -85,7 +133,7 @@ fn lies(packet: &[u8], headers: &Headers, vnet: &VnetHeader) -> bool {
     };
     is_other_family
         || headers.fragment != Fragment::Whole
-        || ip_len(packet, 0) != Some(packet.len())
+        || ip_len(packet, network) != Some(packet.len() - network)
         || matches!(vnet.gso_size, 0 | BY_FRAGS)
         || usize::from(vnet.hdr_len) > packet.len()
         || vnet.needs_csum() && !sums_transport(headers, vnet)

@@ -4,12 +4,15 @@
 //! anything written, so that a packet goes out whole or not at all.
 
 mod judge;
+mod piece;
+
+pub use piece::Piece;
 
 use super::template::Template;
 use super::{ChecksumMode, GsoType, VnetHeader};
 use crate::checksum::{Sum, copy, sum};
 use crate::reason::DropReason;
-use crate::wire::{Addresses, Headers, Link, udp};
+use crate::wire::{Addresses, Headers, Link, Tunnel, TunnelPorts, udp};
 
 /// One packet that is to leave as [`count`](Self::count) wire packets.
 #[derive(Clone, Debug)]
@@ -45,11 +48,36 @@ impl<'a> Segmenter<'a> {
         Ok(Self { packet, headers, work })
     }
 
-    /// The same with what a vnet header cannot say: [`GsoType::FIXED_ID`], [`GsoType::ACCECN`].
+    /// Judges the same way a packet that may be a tunnel's (S13): `vnet` is then about what is inside, and
+    /// each wire packet has the tunnel's headers around it with lengths, identification and checksums of its
+    /// own. A packet of no tunnel is as with [`new`](Self::new).
+    ///
+    /// An outer UDP checksum of 0 stays 0. What others hold is not looked at, as they are made again.
+    ///
+    /// # Errors
+    /// The reason to drop it (S15), with nothing written.
+    pub fn encapsulated(
+        packet: &'a [u8],
+        vnet: &VnetHeader,
+        ports: &TunnelPorts,
+        mtu: usize,
+    ) -> Result<Self, DropReason> {
+        let headers = Headers::parse(packet, Link::None).map_err(|_| DropReason::NotIp)?;
+        let work = match (Tunnel::find(packet, &headers, ports), vnet.gso_type) {
+            (None, _) => return Self::new(packet, vnet, mtu),
+            (_, 0) => judge::whole(packet, &headers, vnet, mtu)?,
+            (Some(Err(_)), _) => return Err(DropReason::UnknownGsoType),
+            (Some(Ok(tunnel)), _) => judge::inside(packet, &headers, &tunnel, vnet, mtu)?,
+        };
+        Ok(Self { packet, headers, work })
+    }
+
+    /// The same with what a vnet header cannot say: [`GsoType::FIXED_ID`], [`GsoType::OUTER_FIXED_ID`],
+    /// [`GsoType::ACCECN`].
     #[must_use]
     pub fn keeping(mut self, gso_type: GsoType) -> Self {
         if let Work::Split(template) = &mut self.work {
-            template.keep(gso_type);
+            template.keep(gso_type, self.packet);
         }
         self
     }
@@ -64,7 +92,7 @@ impl<'a> Segmenter<'a> {
         }
     }
 
-    /// The parsed headers: addresses, ports, protocol.
+    /// The parsed headers, of a tunnel's packet the outer ones: addresses, ports, protocol.
     #[inline]
     #[must_use]
     pub fn headers(&self) -> &Headers {

@@ -3,11 +3,13 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `network` | lengths, identification and header checksum of an IP header |
+//! | `outer` | what stands around the packet in a tunnel |
 //! | `transport` | either of the following |
 //! | `tcp` | sequence number and flags |
 //! | `udp` | length |
 
 mod network;
+mod outer;
 mod tcp;
 mod transport;
 mod udp;
@@ -15,6 +17,7 @@ mod udp;
 use core::ops::Range;
 
 use network::Network;
+pub(super) use outer::{Outer, OuterPlace};
 use transport::Transport;
 
 use super::GsoType;
@@ -24,6 +27,8 @@ use crate::wire::Headers;
 /// What is the same in all segments, summed once: per segment only the words that differ are added.
 #[derive(Clone, Debug)]
 pub(super) struct Template {
+    /// Around all the others.
+    outer: Option<Outer>,
     network: Network,
     transport: Transport,
     /// Where the transport header begins.
@@ -49,6 +54,7 @@ impl Template {
         let pseudo_sum = pseudo_header(&headers.addresses, headers.protocol, 0);
         let header = &packet[transport_at..header_len];
         Self {
+            outer: None,
             network: Network::new(
                 packet,
                 network_at..transport_at,
@@ -58,12 +64,22 @@ impl Template {
             transport_at,
             header_len,
             gso_size,
-            count: (packet.len() - header_len).div_ceil(gso_size),
+            count: (packet.len() - header_len).div_ceil(gso_size).max(1),
             pseudo_sum,
         }
     }
 
-    pub(super) fn keep(&mut self, gso_type: GsoType) {
+    /// S13: the same with these headers around each segment. `header_len` counts them.
+    pub(super) fn inside(mut self, outer: Outer) -> Self {
+        self.outer = Some(outer);
+        self
+    }
+
+    /// What of `gso_type` a vnet header has no room for; `packet` is the super-packet.
+    pub(super) fn keep(&mut self, gso_type: GsoType, packet: &[u8]) {
+        if let (true, Some(outer)) = (gso_type.has(GsoType::OUTER_FIXED_ID), &mut self.outer) {
+            outer.fix_id(packet);
+        }
         if gso_type.has(GsoType::FIXED_ID) {
             self.network.fix_id();
         }
@@ -111,12 +127,51 @@ impl Template {
         };
         let transport = &mut out[self.transport_at..];
         let sum = self.transport.write(place, transport);
+        let pseudo_sum = self.pseudo_sum + Sum::of(place.transport_len);
         let checksum = match payload_sum {
             Some(payload_sum) => self.transport.completed(sum + payload_sum),
-            None => (self.pseudo_sum + Sum::of(place.transport_len)).folded(),
+            None => pseudo_sum.folded(),
         };
         let at = self.transport.checksum_at();
         transport[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
+        if let Some(outer) = &self.outer {
+            outer.write(i, self.header_len + payload_len, pseudo_sum, out);
+        }
+    }
+}
+
+/// S14: one header for several segments.
+impl Template {
+    pub(super) const fn gso_size(&self) -> usize {
+        self.gso_size
+    }
+
+    /// Bytes of payload in the full segments, which all but perhaps the last are.
+    pub(super) const fn full_payload(&self, packet_len: usize) -> usize {
+        (packet_len - self.header_len) / self.gso_size * self.gso_size
+    }
+
+    /// Writes the header of the first `count` segments, all full, to `out`, which is as long as `header`:
+    /// IP headers and tunnel as in the first segment, the transport header as of a super-packet, its
+    /// checksum partial.
+    pub(super) fn write_full(&self, count: usize, header: &[u8], out: &mut [u8]) {
+        out.copy_from_slice(header);
+        let before = self.header_len - self.transport_at;
+        self.network.write(0, before + self.gso_size, out);
+        let place = Place {
+            offset: 0,
+            is_last: count == self.count,
+            transport_len: (before + count * self.gso_size) as u16,
+        };
+        let transport = &mut out[self.transport_at..];
+        self.transport.write(place, transport);
+        let checksum = (self.pseudo_sum + Sum::of(place.transport_len)).folded();
+        let at = self.transport.checksum_at();
+        transport[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
+        if let Some(outer) = &self.outer {
+            let pseudo_sum = self.pseudo_sum + Sum::of((before + self.gso_size) as u16);
+            outer.write(0, self.header_len + self.gso_size, pseudo_sum, out);
+        }
     }
 }
 

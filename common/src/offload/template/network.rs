@@ -41,6 +41,11 @@ impl Network {
         Self { range, version }
     }
 
+    /// Where it begins.
+    pub(super) const fn start(&self) -> usize {
+        self.range.start
+    }
+
     pub(super) fn fix_id(&mut self) {
         if let Version::V4 { fixed_id, .. } = &mut self.version {
             *fixed_id = true;
