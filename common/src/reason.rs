@@ -36,6 +36,8 @@ macro_rules! reasons {
     };
 }
 
+pub(crate) use reasons;
+
 reasons! {
     /// What the XDP program did with a packet, and why. Counted per CPU in the kernel.
     VerdictReason {

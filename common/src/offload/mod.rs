@@ -8,6 +8,7 @@
 //! | [`Piece`] | what it gives a port that cuts packets itself, but not the tunnels around them |
 //! | [`VnetHeader`], [`GsoType`] | how a super-packet is described to a TUN device, and by one |
 //! | [`Buffer`] | what a packet's bytes stand in |
+//! | [`features`] | what can be switched, and what goes with what |
 //! | [`GroConfig`], [`Profile`], [`RxChecksum`], [`Hold`] | which rules apply |
 
 #[cfg(feature = "alloc")]
@@ -16,6 +17,7 @@ mod buffer;
 mod config;
 #[cfg(feature = "alloc")]
 mod derive;
+pub mod features;
 #[cfg(feature = "alloc")]
 mod gro;
 mod gso;
