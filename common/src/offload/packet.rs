@@ -210,8 +210,10 @@ fn verify<H: Buffer>(packet: &H, end: usize, headers: &Headers, config: &GroConf
     if is_udp && field == 0 {
         return Verified::Absent;
     }
-    if config.rx_checksum == RxChecksum::Trust {
-        return Verified::Good;
+    match config.rx_checksum {
+        RxChecksum::Trust => return Verified::Good,
+        RxChecksum::Leave => return Verified::Unknown,
+        RxChecksum::Verify | RxChecksum::Partial => {}
     }
     let pseudo = pseudo_header(&headers.addresses, headers.protocol, (end - transport) as u16);
     if config.rx_checksum == RxChecksum::Partial && field == pseudo.folded() {

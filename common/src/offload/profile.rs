@@ -23,4 +23,6 @@ pub enum RxChecksum {
     /// Verify it, and take one that holds only the pseudo-header sum for right: the packet never left
     /// the machine, and its sender left the rest to a NIC that was not there.
     Partial,
+    /// Leave it to whoever gets the packet: nothing is verified, and so nothing merges.
+    Leave,
 }

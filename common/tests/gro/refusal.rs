@@ -160,6 +160,15 @@ fn g30_a_checksum_of_all_ones_goes_alone_for_segmentation_would_write_zero() {
 }
 
 #[test]
+fn g7_a_checksum_left_to_others_is_not_looked_at_and_merges_nothing() {
+    let config = GroConfig { rx_checksum: RxChecksum::Leave, ..linux() };
+    let packets = [Packet::tcp4(), Packet::tcp4().next()];
+    let released = coalesce(config, &packets);
+    assert_eq!(outcome(&released), [(1, FlushReason::Disabled), (1, FlushReason::Disabled)]);
+    assert!(released.iter().all(|(train, _)| train.checksum() == Checksum::Unknown));
+}
+
+#[test]
 fn g7_a_trusted_checksum_is_not_looked_at() {
     let config = GroConfig { rx_checksum: RxChecksum::Trust, ..linux() };
     let wrong = pair(Packet::tcp4(), |packet| packet.checksum = Field::Wrong);

@@ -6,6 +6,7 @@
 
 mod coalescing;
 mod error;
+mod features;
 mod load;
 mod model;
 mod port;
@@ -16,6 +17,7 @@ mod table;
 mod words;
 
 pub use error::{ConfigError, Problem};
+pub use features::OWN_FEATURES;
 pub use model::{
     Config, Control, Cores, Flush, Host, Idle, Mode, Offload, Port, PortRange, Proto, Queues,
     Routes, Rule, RxChecksum, Worker, XdpMode, ZeroCopy,

@@ -1,8 +1,8 @@
 //! May this packet take part (G2–G8, G21)?
 
 use crate::checksum::sum;
-use crate::offload::GroConfig;
 use crate::offload::packet::{Facts, Verified};
+use crate::offload::{GroConfig, RxChecksum};
 use crate::reason::FlushReason;
 use crate::wire::{Bytes, Fragment, Protocol, ipv4, tcp};
 
@@ -11,8 +11,9 @@ pub(in crate::offload) fn refusal(facts: &Facts<'_>, config: &GroConfig) -> Opti
     let flags = facts.tcp().map_or_else(Default::default, |tcp| tcp.flags());
     let is_udp = facts.headers.protocol == Protocol::UDP;
     first_broken! {
-        /// Switched off.
-        !config.enabled || is_udp && !config.udp => Disabled,
+        /// Switched off; G7: unverified is unmerged.
+        !config.enabled || is_udp && !config.udp || config.rx_checksum == RxChecksum::Leave
+            => Disabled,
         /// G3, G5
         facts.headers.fragment != Fragment::Whole || has_reserved_flag(facts) => Fragment,
         /// G5, G26: neither TCP nor UDP, or behind a header that is not stepped over.

@@ -12,7 +12,9 @@ use super::{NicError, refused};
 
 /// How one feature stands, in the words of `ethtool -k`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Feature {
+pub struct NicFeature {
+    /// The device can do it at all: it may be switched on, or is on for good.
+    pub hardware: bool,
     /// In effect.
     pub on: bool,
     /// Asked for; with `on` false, something it depends on is missing.
@@ -20,6 +22,9 @@ pub struct Feature {
     /// Not to be changed.
     pub fixed: bool,
 }
+
+/// The features of an interface by the kernel's names.
+pub(super) type NicFeatures = BTreeMap<String, NicFeature>;
 
 /// Receive queues in use; `None` where the driver has no notion of channels.
 pub(super) async fn queues(iface: &str) -> Option<u32> {
@@ -45,11 +50,11 @@ async fn first<E>(replies: impl Stream<Item = Result<Vec<EthtoolAttr>, E>>) -> V
     replies.next().await.and_then(Result::ok).unwrap_or_default()
 }
 
-/// The features of `iface` by their names in `ethtool -k`.
+/// The features of `iface` by the kernel's names, which are finer than those of `ethtool -k`.
 ///
 /// # Errors
 /// [`NicError`] when the kernel does not answer.
-pub async fn features(iface: &str) -> Result<BTreeMap<String, Feature>, NicError> {
+pub async fn features(iface: &str) -> Result<NicFeatures, NicError> {
     let (connection, handle, _) = ethtool::new_connection()
         .map_err(|source| NicError::Socket { iface: iface.to_owned(), source })?;
     let connection = tokio::spawn(connection);
@@ -58,10 +63,7 @@ pub async fn features(iface: &str) -> Result<BTreeMap<String, Feature>, NicError
     features
 }
 
-async fn ask_features(
-    mut handle: EthtoolHandle,
-    iface: &str,
-) -> Result<BTreeMap<String, Feature>, NicError> {
+async fn ask_features(mut handle: EthtoolHandle, iface: &str) -> Result<NicFeatures, NicError> {
     let replies = handle.feature().get(Some(iface)).execute().await;
     let replies = replies.map_err(|error| refused(iface, &error))?;
     let attributes = first(replies.map_ok(|reply| reply.payload.nlas)).await;
@@ -69,23 +71,27 @@ async fn ask_features(
     for attribute in &attributes {
         let EthtoolAttr::Feature(attribute) = attribute else { continue };
         match attribute {
-            EthtoolFeatureAttr::Hw(bits) => mark(&mut features, bits, |f, able| f.fixed = !able),
+            EthtoolFeatureAttr::Hw(bits) => mark(&mut features, bits, |f, able| {
+                (f.hardware, f.fixed) = (able, !able);
+            }),
             EthtoolFeatureAttr::Wanted(bits) => mark(&mut features, bits, |f, on| f.requested = on),
             EthtoolFeatureAttr::Active(bits) => mark(&mut features, bits, |f, on| f.on = on),
             EthtoolFeatureAttr::NoChange(bits) => mark(&mut features, bits, |f, _| f.fixed = true),
             _ => {}
         }
     }
+    features.values_mut().for_each(|feature| feature.hardware |= feature.on);
     Ok(features)
 }
 
 /// Applies one set of bits; a feature in none of the sets that say otherwise is off and fixed.
 fn mark(
-    features: &mut BTreeMap<String, Feature>,
+    features: &mut NicFeatures,
     bits: &[EthtoolFeatureBit],
-    set: impl Fn(&mut Feature, bool),
+    set: impl Fn(&mut NicFeature, bool),
 ) {
-    const ABSENT: Feature = Feature { on: false, requested: false, fixed: true };
+    const ABSENT: NicFeature =
+        NicFeature { hardware: false, on: false, requested: false, fixed: true };
     for bit in bits {
         set(features.entry(bit.name.clone()).or_insert(ABSENT), bit.value);
     }

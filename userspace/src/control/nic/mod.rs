@@ -3,16 +3,21 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `features` | what `ethtool` knows: features and queues |
+//! | `lines` | the lines of `ethtool -k` made of them |
+//! | `netdev` | the kernel's `netdev` family |
 //! | `xdp` | what the driver can do with XDP |
 
 mod features;
+mod lines;
+mod netdev;
 mod xdp;
 
 use futures::TryStreamExt;
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage, LinkXdp};
 use rtnetlink::packet_core::ErrorMessage;
 
-pub use self::features::{Feature, features};
+pub use self::features::{NicFeature, features};
+pub use self::lines::{lines, why_off};
 pub use self::xdp::{XdpCapabilities, xdp_capabilities};
 
 /// Why an interface could not be looked at.
@@ -57,6 +62,8 @@ pub struct Nic {
     pub up: bool,
     /// How many receive queues it has and serves now.
     pub queues: u32,
+    /// Identifier of the XDP program attached now; 0 is none.
+    pub program: u32,
 }
 
 impl Nic {
@@ -73,12 +80,14 @@ impl Nic {
             mtu: 0,
             up: link.header.flags.contains(LinkFlags::Up),
             queues: 1,
+            program: 0,
         };
         for attribute in link.attributes {
             match attribute {
                 LinkAttribute::Address(mac) => nic.mac = mac.try_into().unwrap_or_default(),
                 LinkAttribute::Mtu(mtu) => nic.mtu = mtu,
                 LinkAttribute::NumRxQueues(queues) => nic.queues = queues,
+                LinkAttribute::Xdp(told) => nic.program = program(&told),
                 _ => {}
             }
         }
@@ -88,6 +97,18 @@ impl Nic {
         }
         Ok(nic)
     }
+}
+
+/// The program that runs; with several attached, the kernel names none of them so, but each by its place.
+fn program(told: &[LinkXdp]) -> u32 {
+    let id = told.iter().find_map(|attribute| match attribute {
+        LinkXdp::ProgId(id)
+        | LinkXdp::DrvProgId(id)
+        | LinkXdp::SkbProgId(id)
+        | LinkXdp::HwProgId(id) => Some(*id),
+        _ => None,
+    });
+    id.unwrap_or(0)
 }
 
 /// How many packets `iface` has received, by its own count.

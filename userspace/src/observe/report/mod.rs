@@ -2,11 +2,14 @@
 //!
 //! Counters are maps from label to count, so that a newer process can say more to an older client.
 
+mod features;
 mod tables;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::features::FeatureReport;
 
 /// Counters by their labels.
 pub type Counters = BTreeMap<String, u64>;
