@@ -6,6 +6,8 @@
 //! | [`Train`] | packets in their own buffers, and the header of the super-packet they make |
 //! | [`Segmenter`] | cuts a super-packet from a TUN device into wire packets |
 //! | [`Piece`] | what it gives a port that cuts packets itself, but not the tunnels around them |
+//! | [`Limits`] | what bounds the wire packets |
+//! | [`without_jumbo_option`] | takes from a super-packet what it must not have |
 //! | [`VnetHeader`], [`GsoType`] | how a super-packet is described to a TUN device, and by one |
 //! | [`Buffer`] | what a packet's bytes stand in |
 //! | [`features`] | what can be switched, and what goes with what |
@@ -37,7 +39,7 @@ pub use buffer::Buffer;
 pub use config::{GroConfig, Hold};
 #[cfg(feature = "alloc")]
 pub use gro::{Coalescer, Sink};
-pub use gso::{Piece, Segmenter};
+pub use gso::{Limits, Piece, Segmenter, without_jumbo_option};
 pub use profile::{Profile, RxChecksum};
 #[cfg(feature = "alloc")]
 pub use train::{Checksum, Train};

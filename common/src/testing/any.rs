@@ -56,7 +56,7 @@ pub fn segment_any(data: &[u8]) {
         assert!((1..=MTU).contains(&len));
         let mut out = vec![0; len];
         assert_eq!(segmenter.write(i, &mut out), len);
-        assert_eq!(out[segmenter.header_len()..], *segmenter.payload(i));
+        assert!(out.ends_with(segmenter.payload(i)));
         total += segmenter.payload(i).len();
     }
     assert_eq!(total + segmenter.header_len(), packet.len());

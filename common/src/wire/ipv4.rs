@@ -113,6 +113,12 @@ impl<T: AsMut<[u8]>> Packet<T> {
         self.put16(4, id);
     }
 
+    /// Sets flags and fragment offset, as one word. The checksum is not touched.
+    #[inline(always)]
+    pub fn set_fragment_word(&mut self, word: u16) {
+        self.put16(6, word);
+    }
+
     /// Sets the header checksum.
     #[inline(always)]
     pub fn set_checksum(&mut self, checksum: u16) {
@@ -148,8 +154,10 @@ mod tests {
         let mut packet = Packet::new(&mut bytes[..]).unwrap();
         packet.set_total_len(1500);
         packet.set_id(9);
+        packet.set_fragment_word(MF | 7);
         packet.set_checksum(0x1234);
         assert_eq!((packet.total_len(), packet.id(), packet.checksum()), (1500, 9, 0x1234));
+        assert_eq!(packet.fragment_word(), MF | 7);
         assert_eq!(bytes[8..10], HEADER[8..10]);
     }
 }

@@ -17,6 +17,12 @@ use super::Protocol;
 
 /// Bytes of the fixed header.
 pub const HEADER_LEN: usize = 40;
+/// Where the payload length stands in the fixed header.
+pub const PAYLOAD_LEN: usize = 4;
+/// Where the fixed header says what follows it.
+pub const NEXT_HEADER: usize = 6;
+/// Bytes of a Fragment header (RFC 8200 §4.5).
+pub const FRAGMENT_LEN: usize = 8;
 /// How many extension headers are stepped over before the packet is given up on. The kernel's own
 /// offloads meet one or two; an attacker could otherwise make the parser walk the whole packet.
 pub const MAX_EXTENSIONS: usize = 6;
@@ -61,7 +67,7 @@ impl<T: AsRef<[u8]>> Packet<T> {
     /// Protocol of the first extension header or of the payload.
     #[inline(always)]
     pub fn next_header(&self) -> Protocol {
-        Protocol(self.0.as_ref()[6])
+        Protocol(self.0.as_ref()[NEXT_HEADER])
     }
 
     /// Hop limit.

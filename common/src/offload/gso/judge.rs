@@ -1,6 +1,8 @@
 //! What is to be done with a packet, from what it and its vnet header say (S1, S15).
 
-use super::Work;
+use super::fragment::Fragments;
+use super::jumbo::is_jumbogram;
+use super::{Limits, Work};
 use crate::offload::template::{Outer, OuterPlace, Template};
 use crate::offload::{GsoType, VnetHeader, ip_len};
 use crate::reason::DropReason;
@@ -10,18 +12,72 @@ use crate::wire::{Bytes, Fragment, Headers, Protocol, Tunnel, TunnelKind, tcp, u
 /// nobody.
 const BY_FRAGS: u16 = 0xffff;
 
-/// S1: a packet that is not segmented.
+/// A checksum that is to be completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Completion {
+    /// It covers everything from here on.
+    pub(super) start: usize,
+    /// It stands here.
+    pub(super) at: usize,
+}
+
+/// S1: a packet that is not segmented. S11: a datagram that does not fit is fragmented.
 pub(super) fn whole(
     packet: &[u8],
     headers: &Headers,
     vnet: &VnetHeader,
-    mtu: usize,
+    limits: Limits,
 ) -> Result<Work, DropReason> {
-    if packet.len() > mtu {
-        return Err(DropReason::TooLarge);
+    let checksum = completion(packet, headers, vnet)?;
+    if packet.len() > limits.mtu {
+        return fragments(packet, headers, checksum, limits, usize::MAX);
     }
+    Ok(checksum.map_or(Work::Whole, Work::Complete))
+}
+
+/// S11, S15: a datagram that says it is to be fragmented. Its segment size is that of the fragments; what the
+/// MTU allows may be less. The sender's DF counts for more than its asking.
+pub(super) fn datagram(
+    packet: &[u8],
+    headers: &Headers,
+    vnet: &VnetHeader,
+    limits: Limits,
+) -> Result<Work, DropReason> {
+    if headers.protocol != Protocol::UDP {
+        return Err(DropReason::UnknownGsoType);
+    }
+    if header_end(packet, headers).is_none() || lies(packet, headers, vnet) {
+        return Err(DropReason::BadVnetHeader);
+    }
+    let checksum = completion(packet, headers, vnet)?;
+    let size = usize::from(vnet.gso_size);
+    match fragments(packet, headers, checksum, limits, size) {
+        Ok(Work::Fragment(fragments)) if fragments.count() > 1 => Ok(Work::Fragment(fragments)),
+        _ => whole(packet, headers, vnet, limits),
+    }
+}
+
+fn fragments(
+    packet: &[u8],
+    headers: &Headers,
+    checksum: Option<Completion>,
+    limits: Limits,
+    most: usize,
+) -> Result<Work, DropReason> {
+    let is_sound = header_end(packet, headers).is_some() && ip_len(packet, 0) == Some(packet.len());
+    let fragments = Fragments::new(packet, headers, checksum, limits, most);
+    fragments.filter(|_| is_sound).map(Work::Fragment).ok_or(DropReason::TooLarge)
+}
+
+/// Which checksum the vnet header wants completed, S15: of the packet, behind the IP header, and where the
+/// transport has it.
+fn completion(
+    packet: &[u8],
+    headers: &Headers,
+    vnet: &VnetHeader,
+) -> Result<Option<Completion>, DropReason> {
     if !vnet.needs_csum() {
-        return Ok(Work::Whole);
+        return Ok(None);
     }
     let (start, offset) = (usize::from(vnet.csum_start), usize::from(vnet.csum_offset));
     let expected = checksum_offset(headers.protocol);
@@ -32,7 +88,7 @@ pub(super) fn whole(
     if lies {
         Err(DropReason::BadVnetHeader)
     } else {
-        Ok(Work::Complete { start, at: start + offset })
+        Ok(Some(Completion { start, at: start + offset }))
     }
 }
 
@@ -41,7 +97,7 @@ pub(super) fn split(
     packet: &[u8],
     headers: &Headers,
     vnet: &VnetHeader,
-    mtu: usize,
+    limits: Limits,
 ) -> Result<Work, DropReason> {
     let gso_type = GsoType(vnet.gso_type.into());
     if Some(headers.protocol) != protocol_of(gso_type) {
@@ -53,12 +109,12 @@ pub(super) fn split(
     }
     let size = usize::from(vnet.gso_size);
     if packet.len() - header_len <= size {
-        return whole(packet, headers, vnet, mtu);
+        return whole(packet, headers, vnet, limits);
     }
     if has_syn_or_rst(packet, headers) {
         return Err(DropReason::SynRstSuper);
     }
-    if header_len + size > mtu {
+    if header_len + size > limits.mtu {
         return Err(DropReason::TooLarge);
     }
     Ok(Work::Split(Template::new(packet, headers, header_len, size, gso_type)))
@@ -70,7 +126,7 @@ pub(super) fn inside(
     outer: &Headers,
     tunnel: &Tunnel,
     vnet: &VnetHeader,
-    mtu: usize,
+    limits: Limits,
 ) -> Result<Work, DropReason> {
     let (gso_type, inner) = (GsoType(vnet.gso_type.into()), &tunnel.inner);
     // A sequence number counts packets, of which there would be more than its writer knew.
@@ -85,12 +141,12 @@ pub(super) fn inside(
     let (size, payload_len) = (usize::from(vnet.gso_size), packet.len() - header_len);
     // S1. With a checksum to complete the outer one is to be made again as well.
     if payload_len <= size && !vnet.needs_csum() {
-        return whole(packet, outer, vnet, mtu);
+        return whole(packet, outer, vnet, limits);
     }
     if payload_len > size && has_syn_or_rst(packet, inner) {
         return Err(DropReason::SynRstSuper);
     }
-    if header_len + size.min(payload_len) > mtu {
+    if header_len + size.min(payload_len) > limits.mtu {
         return Err(DropReason::TooLarge);
     }
     let place = OuterPlace {
@@ -124,7 +180,6 @@ fn protocol_of(gso_type: GsoType) -> Option<Protocol> {
 
 /// Whether packet and vnet header disagree, or the packet with itself.
 fn lies(packet: &[u8], headers: &Headers, vnet: &VnetHeader) -> bool {
-    let network = usize::from(headers.network);
     let is_other_family = match GsoType(vnet.gso_type.into()).kind() {
         GsoType::TCPV4 => headers.is_ipv6(),
         GsoType::TCPV6 => !headers.is_ipv6(),
@@ -133,10 +188,16 @@ fn lies(packet: &[u8], headers: &Headers, vnet: &VnetHeader) -> bool {
     };
     is_other_family
         || headers.fragment != Fragment::Whole
-        || ip_len(packet, network) != Some(packet.len() - network)
+        || !length_is_true(packet, headers)
         || matches!(vnet.gso_size, 0 | BY_FRAGS)
         || usize::from(vnet.hdr_len) > packet.len()
         || vnet.needs_csum() && !sums_transport(headers, vnet)
+}
+
+/// Whether the IP header says how long the packet is, or cannot (S12).
+fn length_is_true(packet: &[u8], headers: &Headers) -> bool {
+    let network = usize::from(headers.network);
+    is_jumbogram(packet, network) || ip_len(packet, network) == Some(packet.len() - network)
 }
 
 /// Whether the checksum to be completed is that of the transport header.

@@ -2,11 +2,27 @@
 //!
 //! [`Segmenter::new`] judges the packet and its vnet header, of which it believes nothing; only then is
 //! anything written, so that a packet goes out whole or not at all.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `judge` | what is to be done with a packet, if anything |
+//! | `limits` | what bounds the wire packets |
+//! | `fragment` | a datagram larger than the MTU |
+//! | `jumbo` | super-packets beyond 64 KiB |
+//! | `piece` | GSO partial: what a port is given that cuts packets itself |
 
+mod fragment;
 mod judge;
+mod jumbo;
+mod limits;
 mod piece;
 
+pub use jumbo::without_jumbo_option;
+pub use limits::Limits;
 pub use piece::Piece;
+
+use fragment::Fragments;
+use judge::Completion;
 
 use super::template::Template;
 use super::{ChecksumMode, GsoType, VnetHeader};
@@ -27,23 +43,32 @@ pub struct Segmenter<'a> {
 enum Work {
     /// S1: nothing.
     Whole,
-    /// S1: complete the checksum at `at`, which covers all from `start` on.
-    Complete { start: usize, at: usize },
+    /// S1: complete the checksum.
+    Complete(Completion),
     /// Cut the payload.
     Split(Template),
+    /// S11: cut the datagram.
+    Fragment(Fragments),
 }
 
 impl<'a> Segmenter<'a> {
     /// Judges `packet`, an IP packet without link header, with the vnet header that came with it.
-    /// No wire packet is to be longer than `mtu` bytes from its IP header on.
+    /// No wire packet is to be longer than `limits` say, which may be just an MTU; a datagram that is too
+    /// long by itself becomes IP fragments, where its sender allows that (S11).
     ///
     /// # Errors
     /// The reason to drop it (S15), with nothing written.
-    pub fn new(packet: &'a [u8], vnet: &VnetHeader, mtu: usize) -> Result<Self, DropReason> {
+    pub fn new(
+        packet: &'a [u8],
+        vnet: &VnetHeader,
+        limits: impl Into<Limits>,
+    ) -> Result<Self, DropReason> {
+        let limits = limits.into();
         let headers = Headers::parse(packet, Link::None).map_err(|_| DropReason::NotIp)?;
         let work = match GsoType(vnet.gso_type.into()) {
-            GsoType::NONE => judge::whole(packet, &headers, vnet, mtu)?,
-            _ => judge::split(packet, &headers, vnet, mtu)?,
+            GsoType::NONE => judge::whole(packet, &headers, vnet, limits)?,
+            GsoType::UDP => judge::datagram(packet, &headers, vnet, limits)?,
+            _ => judge::split(packet, &headers, vnet, limits)?,
         };
         Ok(Self { packet, headers, work })
     }
@@ -60,14 +85,15 @@ impl<'a> Segmenter<'a> {
         packet: &'a [u8],
         vnet: &VnetHeader,
         ports: &TunnelPorts,
-        mtu: usize,
+        limits: impl Into<Limits>,
     ) -> Result<Self, DropReason> {
+        let limits = limits.into();
         let headers = Headers::parse(packet, Link::None).map_err(|_| DropReason::NotIp)?;
         let work = match (Tunnel::find(packet, &headers, ports), vnet.gso_type) {
-            (None, _) => return Self::new(packet, vnet, mtu),
-            (_, 0) => judge::whole(packet, &headers, vnet, mtu)?,
+            (None, _) => return Self::new(packet, vnet, limits),
+            (_, 0) => judge::whole(packet, &headers, vnet, limits)?,
             (Some(Err(_)), _) => return Err(DropReason::UnknownGsoType),
-            (Some(Ok(tunnel)), _) => judge::inside(packet, &headers, &tunnel, vnet, mtu)?,
+            (Some(Ok(tunnel)), _) => judge::inside(packet, &headers, &tunnel, vnet, limits)?,
         };
         Ok(Self { packet, headers, work })
     }
@@ -88,6 +114,7 @@ impl<'a> Segmenter<'a> {
     pub fn count(&self) -> usize {
         match &self.work {
             Work::Split(template) => template.count(),
+            Work::Fragment(fragments) => fragments.count(),
             _ => 1,
         }
     }
@@ -110,7 +137,7 @@ impl<'a> Segmenter<'a> {
     #[inline]
     #[must_use]
     pub fn segment_len(&self, i: usize) -> usize {
-        self.header_len() + self.payload(i).len()
+        self.head_len(i) + self.payload(i).len()
     }
 
     /// Writes wire packet `i` to the beginning of `out` and returns its length. The payload is copied
@@ -121,12 +148,13 @@ impl<'a> Segmenter<'a> {
     /// [`segment_len`](Self::segment_len).
     pub fn write(&self, i: usize, out: &mut [u8]) -> usize {
         let payload = self.payload(i);
-        let (head, tail) = out[..self.segment_len(i)].split_at_mut(self.header_len());
-        if matches!(self.work, Work::Whole) {
-            tail.copy_from_slice(payload);
-        } else {
+        let (head, tail) = out[..self.segment_len(i)].split_at_mut(self.head_len(i));
+        if self.sums_payloads() {
             let payload_sum = copy(payload, tail);
             self.head(i, head, Some(payload_sum));
+        } else {
+            tail.copy_from_slice(payload);
+            self.head(i, head, None);
         }
         self.segment_len(i)
     }
@@ -140,23 +168,20 @@ impl<'a> Segmenter<'a> {
     /// [`header_len`](Self::header_len).
     pub fn write_header(&self, i: usize, out: &mut [u8], mode: ChecksumMode) -> usize {
         let payload_sum = match mode {
-            ChecksumMode::Full => Some(sum(self.payload(i))),
-            ChecksumMode::Partial => None,
+            ChecksumMode::Full if self.sums_payloads() => Some(sum(self.payload(i))),
+            _ => None,
         };
-        let head = &mut out[..self.header_len()];
+        let head = &mut out[..self.head_len(i)];
         self.head(i, head, payload_sum);
         head.len()
     }
 
-    /// Bytes [`write_header`](Self::write_header) writes: none for a packet that goes as it is.
+    /// The most bytes [`write_header`](Self::write_header) writes: none for a packet that goes as it is. All
+    /// headers are of this length, but that of the first fragment of a datagram may be longer than the others.
     #[inline]
     #[must_use]
     pub fn header_len(&self) -> usize {
-        match &self.work {
-            Work::Whole => 0,
-            Work::Complete { at, .. } => at + 2,
-            Work::Split(template) => template.header_len(),
-        }
+        self.head_len(0)
     }
 
     /// What follows the header of wire packet `i`.
@@ -168,6 +193,9 @@ impl<'a> Segmenter<'a> {
     pub fn payload(&self, i: usize) -> &'a [u8] {
         match &self.work {
             Work::Split(template) => &self.packet[template.payload_range(i, self.packet.len())],
+            Work::Fragment(fragments) => {
+                &self.packet[fragments.payload_range(i, self.packet.len())]
+            }
             _ => &self.packet[self.header_len()..],
         }
     }
@@ -177,26 +205,44 @@ impl<'a> Segmenter<'a> {
     #[must_use]
     pub fn checksum_at(&self) -> Option<(usize, usize)> {
         match &self.work {
-            Work::Whole => None,
-            Work::Complete { start, at } => Some((*start, *at)),
+            // That of a fragmented datagram no port could complete.
+            Work::Whole | Work::Fragment(_) => None,
+            Work::Complete(Completion { start, at }) => Some((*start, *at)),
             Work::Split(template) => Some(template.checksum_at()),
         }
     }
 
+    /// Bytes of the header of wire packet `i`.
+    fn head_len(&self, i: usize) -> usize {
+        match &self.work {
+            Work::Whole => 0,
+            Work::Complete(Completion { at, .. }) => at + 2,
+            Work::Split(template) => template.header_len(),
+            Work::Fragment(fragments) => fragments.head_len(i),
+        }
+    }
+
+    /// Whether each wire packet has a checksum over its own payload.
+    fn sums_payloads(&self) -> bool {
+        matches!(self.work, Work::Complete(_) | Work::Split(_))
+    }
+
     /// Writes the header of wire packet `i`; without `payload_sum` its checksum stays partial.
     fn head(&self, i: usize, out: &mut [u8], payload_sum: Option<Sum>) {
-        let header = &self.packet[..out.len()];
         match &self.work {
             Work::Split(template) => {
+                let header = &self.packet[..out.len()];
                 template.write(i, header, self.payload(i).len(), payload_sum, out);
             }
-            Work::Complete { start, at } => {
+            Work::Complete(Completion { start, at }) => {
+                let header = &self.packet[..out.len()];
                 out.copy_from_slice(header);
                 if let Some(payload_sum) = payload_sum {
                     let total = sum(&header[*start..]).then(payload_sum, at - start);
                     out[*at..].copy_from_slice(&completed(total, at - start).to_be_bytes());
                 }
             }
+            Work::Fragment(fragments) => fragments.write_head(i, self.packet, out),
             Work::Whole => {}
         }
     }

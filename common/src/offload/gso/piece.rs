@@ -31,16 +31,16 @@ impl Piece {
 }
 
 impl<'a> Segmenter<'a> {
-    /// The pieces, one or two: the full segments, and what is left.
+    /// The pieces, one or two: the full segments, and what is left. Fragments of a datagram (S11) go one by
+    /// one.
     pub fn pieces(&self) -> impl Iterator<Item = Piece> + use<> {
         let count = self.count();
         let full = match &self.work {
             Work::Split(template) => template.full_payload(self.packet.len()) / template.gso_size(),
             _ => 0,
         };
-        let all = Piece { first: 0, count: full };
-        let rest = Piece { first: full, count: count - full };
-        [all, rest].into_iter().filter(|piece| piece.count > 0)
+        let all = (full > 0).then_some(Piece { first: 0, count: full });
+        all.into_iter().chain((full..count).map(|first| Piece { first, count: 1 }))
     }
 
     /// Payload bytes of each wire packet of a [`Piece`]; 0 for a packet that is not cut.
@@ -62,7 +62,7 @@ impl<'a> Segmenter<'a> {
                 let last = template.payload_range(piece.first + piece.count - 1, len).end;
                 &self.packet[first..last]
             }
-            _ => self.payload(0),
+            _ => self.payload(piece.first),
         }
     }
 
