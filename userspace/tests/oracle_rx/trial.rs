@@ -1,0 +1,108 @@
+//! One burst through both, and what to say where they differ.
+
+use anyhow::{Result, ensure};
+use sluice_common::reason::FlushReason;
+use sluice_common::testing::Packet;
+use sluice_common::wire::EtherType;
+
+use crate::bed::Bed;
+use crate::burst::Sent;
+use crate::engine::{self, Handling};
+use crate::exceptions::EXCEPTIONS;
+use crate::outcome::Outcome;
+use crate::seen::Burst;
+
+/// What the kernel can coalesce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Offer {
+    /// Packets with VLAN tags.
+    pub(crate) vlan: bool,
+}
+
+impl Offer {
+    /// What it does with a train of each kind. TCP it has to merge.
+    pub(crate) fn of(bed: &mut Bed) -> Result<Self> {
+        let mut merges = |tags: Vec<(EtherType, u16)>| -> Result<bool> {
+            let first = Packet { tags, ..Packet::tcp4() };
+            let pair = [first.build(), first.next().build()];
+            Ok(bed.run(&pair)?.len() == 1)
+        };
+        ensure!(merges(vec![])?, "this kernel does not even merge plain TCP");
+        Ok(Self { vlan: merges(vec![(EtherType::VLAN, 5)])? })
+    }
+}
+
+/// What came of a burst.
+pub(crate) enum Verdict {
+    /// Both did the same, but for these exceptions (indices).
+    Agree(Vec<usize>),
+    /// They differ.
+    Differ(Difference),
+}
+
+/// What both did.
+pub(crate) struct Difference {
+    pub(crate) kernel: Vec<Outcome>,
+    pub(crate) engine: Vec<(Outcome, Option<FlushReason>)>,
+}
+
+/// A difference counts if it is there so often: should the kernel's thread have run before the burst was
+/// complete, what it did says nothing.
+const TIMES: usize = 3;
+
+/// Gives `burst` to both.
+pub(crate) fn trial(bed: &mut Bed, burst: &[Sent], offer: Offer) -> Result<Verdict> {
+    let bytes: Vec<_> = burst.iter().map(Sent::bytes).collect();
+    let mut difference = None;
+    for _ in 0..TIMES {
+        let kernel = bed.run(&bytes)?;
+        match explain(&bytes, &kernel, offer) {
+            Ok(met) => return Ok(Verdict::Agree(met)),
+            Err(engine) => difference = Some(Difference { kernel, engine }),
+        }
+    }
+    Ok(Verdict::Differ(difference.expect("it was tried")))
+}
+
+/// Which exceptions make the engine do what the kernel did; what it did if none do.
+fn explain(
+    bytes: &[Vec<u8>],
+    kernel: &[Outcome],
+    offer: Offer,
+) -> Result<Vec<usize>, Vec<(Outcome, Option<FlushReason>)>> {
+    let agrees = |exceptions: &[usize]| {
+        let out = engine::run(bytes, &handling(bytes, exceptions, offer).0);
+        (kernel.iter().eq(out.iter().map(|(outcome, _)| outcome)), out)
+    };
+    if agrees(&[]).0 {
+        return Ok(Vec::new());
+    }
+    let all: Vec<usize> = (0..EXCEPTIONS.len()).collect();
+    let (_, applied) = handling(bytes, &all, offer);
+    let (agree, engine) = agrees(&applied);
+    if !agree {
+        return Err(engine);
+    }
+    // One counts as met if it does not go without.
+    let without =
+        |one: &usize| applied.iter().copied().filter(|other| other != one).collect::<Vec<_>>();
+    let needed = applied.iter().copied().filter(|one| !agrees(&without(one)).0).collect();
+    Ok(needed)
+}
+
+/// How the packets are given to the engine with these exceptions, and which of them apply.
+fn handling(bytes: &[Vec<u8>], exceptions: &[usize], offer: Offer) -> (Vec<Handling>, Vec<usize>) {
+    let burst = Burst::new(bytes);
+    let mut all: Vec<Handling> = Vec::new();
+    let mut applied = Vec::new();
+    for number in 0..bytes.len() {
+        let seen = burst.packet(number, &all);
+        let mut one = Handling { past: seen.is_tagged() && !offer.vlan, ..Handling::default() };
+        let met = exceptions.iter().filter(|index| EXCEPTIONS[**index].apply(&seen, &mut one));
+        applied.extend(met);
+        all.push(one);
+    }
+    applied.sort_unstable();
+    applied.dedup();
+    (all, applied)
+}
