@@ -153,6 +153,8 @@ reasons! {
     DropReason {
         /// The backlog towards a port is full.
         BacklogFull = "backlog_full",
+        /// A received packet spans more frames than the largest IP packet does.
+        TooManyPieces = "too_many_pieces",
         /// The TUN device refused the packet.
         TunRefused = "tun_refused",
         /// The TUN device is gone or down.

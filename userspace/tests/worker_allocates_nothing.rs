@@ -12,6 +12,7 @@ use sluice::port::Sent;
 use sluice::sim::{FixedHops, MemHost, MemPort, Talker};
 use sluice::xsk::{FrameCount, Heartbeat, RingSize, Umem};
 use sluice_common::offload::{GroConfig, Hold};
+use sluice_common::reason::DropReason;
 use sluice_common::wire::tcp::Flags;
 
 struct Counting;
@@ -63,10 +64,20 @@ struct Rig<'u> {
 
 impl<'u> Rig<'u> {
     fn new(umem: &'u Umem, hold: Hold) -> Self {
+        Self::with(umem, hold, 1500)
+    }
+
+    fn with_mtu(umem: &'u Umem, mtu: usize) -> Self {
+        let mut rig = Self::with(umem, Hold::EndOfBurst, mtu);
+        rig.worker.sides().0.multi_buffer = true;
+        rig
+    }
+
+    fn with(umem: &'u Umem, hold: Hold, mtu: usize) -> Self {
         let config = WorkerConfig {
             queue: 0,
             gro: GroConfig { hold, ..GroConfig::default() },
-            mtu: 1500,
+            mtu,
             idle: Idle::Spin,
             fail_open: Duration::from_millis(100),
         };
@@ -135,6 +146,28 @@ fn sending_allocates_nothing() {
     }
     assert!(rig.worker.counts().to_wire_packets > 5_000);
     assert!(rig.worker.counts().to_kernel_packets > 0);
+}
+
+/// Packets that span frames, some of them cut in two by a batch.
+#[test]
+fn jumbo_packets_allocate_nothing() {
+    let umem = Umem::heap(FrameCount::new(2048).unwrap());
+    let mut rig = Rig::with_mtu(&umem, 9_000);
+    let [mut back, mut out] = [9, 10].map(|port| Talker::new(port, 0));
+    for round in 0..200 {
+        let (wire, host, _) = rig.worker.sides();
+        wire.taken_at_once = if round % 3 == 0 { 5 } else { usize::MAX };
+        host.answer = [Sent::Done, Sent::Done, Sent::Full, Sent::Refused][round / 10 % 4];
+        for _ in 0..20 {
+            wire.deliver(&back.packet(8_960, Flags::ACK));
+        }
+        wire.deliver_pieces(&[&[0; 60][..]; 19], true);
+        host.deliver(&out.super_packet(7 * 8_960, 8_960, Flags::ACK));
+        rig.turn(3);
+    }
+    assert!(rig.worker.counts().to_host_supers > 0, "trains were made");
+    assert!(rig.worker.counts().to_wire_packets > 500, "and packets were sent");
+    assert!(rig.worker.counts().dropped(DropReason::TooManyPieces) > 0, "and some were too long");
 }
 
 #[test]

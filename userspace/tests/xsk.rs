@@ -44,6 +44,7 @@ fn wanted() -> QueueConfig {
         queue: 0,
         ring: RingSize::new(RING).unwrap(),
         zero_copy: ZeroCopy::Auto,
+        multi_buffer: false,
         busy_poll: None,
     }
 }
@@ -80,7 +81,7 @@ impl<'u> Bench<'u> {
             self.live();
             let mut fds = [PollFd::new(self.port.as_fd(), PollFlags::POLLIN)];
             poll(&mut fds, 20_u16).unwrap();
-            self.port.receive(&mut self.burst, 7);
+            self.port.receive(&mut self.pool, &mut self.burst, 7);
             assert_eq!(self.port.doorbell(), Liveness::Alive);
         }
         self.check();
@@ -92,7 +93,7 @@ impl<'u> Bench<'u> {
 
     /// Gives the received packets back.
     fn release(&mut self) {
-        self.pool.extend(self.burst.drain(..).map(Frame::release));
+        self.pool.extend(self.burst.drain(..).flat_map(Frame::release));
         self.port.fill(&mut self.pool, RING as usize);
         self.check();
     }

@@ -76,10 +76,11 @@ impl Handle {
     /// Tells the worker to finish and end; it does within a quarter of a second. `false`: it has
     /// ended already.
     pub fn stop(&self) -> bool {
+        // The worker has the other one; asked first, for it may end before this returns.
+        let is_there = Arc::strong_count(&self.stop) > 1;
         self.stop.store(true, Ordering::Release);
         self.wake();
-        // The worker has the other one.
-        Arc::strong_count(&self.stop) > 1
+        is_there
     }
 
     /// The latency histogram since the last call, or `None` when the worker does not answer in time.

@@ -33,7 +33,8 @@
 //! let (mut workers, mut handles) = (Vec::new(), Vec::new());
 //! for (queue, umem) in queues.zip(&umems) {
 //!     let iface = "eth1".to_owned();
-//!     let wanted = QueueConfig { iface, queue, ring, zero_copy: ZeroCopy::Auto, busy_poll: None };
+//!     let (zero_copy, multi_buffer, busy_poll) = (ZeroCopy::Auto, false, None);
+//!     let wanted = QueueConfig { iface, queue, ring, zero_copy, multi_buffer, busy_poll };
 //!     let mut pool = umem.pool();
 //!     let (port, binding) = open_queue(umem, &mut pool, &wanted)?; // bound, fill ring filled
 //!     println!("queue {queue}: zero_copy {} {:?}", binding.zero_copy, binding.reason);

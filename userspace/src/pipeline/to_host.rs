@@ -13,7 +13,7 @@ use crate::observe::{Counts, Latency};
 use crate::port::{HostPort, Sent};
 use crate::xsk::{FRAME_SIZE, Frame, Packet, Pool};
 
-/// Most slices of one write: a header and 255 packets. A super-packet of 64 KiB with the smallest
+/// Most slices of one write: a header and 255 pieces of packets. A super-packet of 64 KiB with the smallest
 /// segment size a sane peer negotiates (536) has 122; each costs 16 bytes of stack.
 pub(super) const SLICES: usize = 256;
 
@@ -57,8 +57,13 @@ impl<'u> Backlog<'u> {
         self.limit
     }
 
+    /// How many packets wait.
+    pub(super) fn packets(&self) -> usize {
+        self.waiting.iter().map(|train| train.packets().len()).sum()
+    }
+
     fn has_room_for(&self, train: &Train<Frame<'u, Packet>>) -> bool {
-        let frames = self.frames + train.packets().len();
+        let frames = self.frames + frames(train);
         self.waiting.len() < MOST_WAITING && frames <= self.limit
     }
 }
@@ -93,7 +98,7 @@ impl<'u, T: HostPort> ToHost<'_, 'u, T> {
             match give(self.host, &mut self.backlog.head, &train) {
                 Sent::Full => return self.backlog.waiting.push_front(train),
                 sent => {
-                    self.backlog.frames -= train.packets().len();
+                    self.backlog.frames -= frames(&train);
                     self.settle(train, sent);
                 }
             }
@@ -118,7 +123,7 @@ impl<'u, T: HostPort> ToHost<'_, 'u, T> {
 
     fn keep(&mut self, train: Train<Frame<'u, Packet>>) {
         if self.backlog.has_room_for(&train) {
-            self.backlog.frames += train.packets().len();
+            self.backlog.frames += frames(&train);
             self.backlog.waiting.push_back(train);
         } else {
             self.discard(train, DropReason::BacklogFull);
@@ -147,7 +152,7 @@ impl<'u, T: HostPort> ToHost<'_, 'u, T> {
     /// Drops what waits: the worker ends.
     pub(super) fn abandon(&mut self) {
         while let Some(train) = self.backlog.waiting.pop_front() {
-            self.backlog.frames -= train.packets().len();
+            self.backlog.frames -= frames(&train);
             self.discard(train, DropReason::Shutdown);
         }
     }
@@ -155,7 +160,7 @@ impl<'u, T: HostPort> ToHost<'_, 'u, T> {
     /// Frames to the pool, storage on its way back.
     fn release(&mut self, train: Train<Frame<'u, Packet>>) {
         let mut packets = train.into_packets();
-        self.pool.extend(packets.drain(..).map(Frame::release));
+        self.pool.extend(packets.drain(..).flat_map(Frame::release));
         self.backlog.spent.push(packets);
     }
 
@@ -165,6 +170,10 @@ impl<'u, T: HostPort> ToHost<'_, 'u, T> {
             coalescer.recycle(storage);
         }
     }
+}
+
+fn frames(train: &Train<Frame<'_, Packet>>) -> usize {
+    train.packets().iter().map(Frame::frames).sum()
 }
 
 /// One write: vnet header and derived header from `head`, the payloads from where they lie.

@@ -1,13 +1,13 @@
 //! Host → wire: super-packets cut into frames, one copy.
 
-use sluice_common::offload::{Segmenter, VnetHeader};
+use sluice_common::offload::{Buffer, ChecksumMode, Segmenter, VnetHeader};
 use sluice_common::reason::DropReason;
 
 use super::stop::End;
 use super::worker::{BURST, Worker};
 use crate::observe::Counts;
 use crate::port::{FramePort, HostPort, LinkHeader, NextHops, Received};
-use crate::xsk::{FRAME_SIZE, Frame, Packet, Pool};
+use crate::xsk::{Frame, Free, MAX_MTU, Packet, Pool};
 
 /// Room for a vnet header and the largest packet a TUN queue gives, with some to spare: what is
 /// larger is cut, and then refused for its length.
@@ -25,15 +25,15 @@ pub(super) struct Outbox<'u> {
     staged: Vec<Frame<'u, Packet>>,
     /// Where a segment is made that takes the kernel's own path.
     scratch: Box<[u8]>,
-    /// Most segments of one packet: what the transmit ring and the frames for sending hold when all
+    /// Most frames that the segments of one packet may take: what the transmit ring and the frames for sending hold when all
     /// else is at rest (S16).
     most: usize,
 }
 
 impl Outbox<'_> {
-    /// An empty one, for packets of up to `most` segments.
+    /// An empty one, for packets whose segments take up to `most` frames.
     pub(super) fn new(most: usize) -> Self {
-        let (buffer, scratch) = (vec![0; BUFFER].into(), vec![0; FRAME_SIZE].into());
+        let (buffer, scratch) = (vec![0; BUFFER].into(), vec![0; MAX_MTU].into());
         Self { buffer, waiting: None, staged: Vec::with_capacity(most), scratch, most }
     }
 
@@ -101,19 +101,23 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
             Ok(segments) => segments,
             Err(reason) => return Outcome::Dropped(reason),
         };
-        let count = segments.count();
         let Some(link) = self.hops.link_header(segments.addresses()) else {
             return to_kernel(&segments, scratch, &mut self.hops, &mut self.counts);
         };
-        if room(&mut self.wire, &self.pool) < count {
+        let frames = frames_of(&segments, &link, self.config.mtu);
+        if frames > *most {
+            return Outcome::Dropped(DropReason::TooManySegments);
+        }
+        if room(&mut self.wire, &self.pool) < frames {
             return Outcome::Waits;
         }
+        let count = segments.count();
         cut(&segments, &link, &mut self.pool, staged);
         self.counts.from_host_supers += u64::from(count > 1);
         self.counts.to_wire_trains += 1;
         self.counts.to_wire_packets += count as u64;
         self.counts.to_wire_bytes +=
-            staged.iter().map(|packet| packet.as_ref().len() as u64).sum::<u64>();
+            staged.iter().map(|packet| packet.total_len() as u64).sum::<u64>();
         self.wire.transmit(staged);
         debug_assert!(staged.is_empty(), "the room was asked for before");
         Outcome::Gone(count)
@@ -135,7 +139,17 @@ fn judge(bytes: &[u8], mtu: usize, most: usize) -> Result<Segmenter<'_>, DropRea
     if segments.count() > most { Err(DropReason::TooManySegments) } else { Ok(segments) }
 }
 
-/// How many packets can be sent now: slots, free frames, and what is reserved for receiving.
+/// How many frames the segments take.
+fn frames_of(segments: &Segmenter<'_>, link: &LinkHeader, mtu: usize) -> usize {
+    let link = link.as_bytes().len();
+    if link + mtu <= Frame::<Free>::CAPACITY {
+        return segments.count();
+    }
+    let frames = |i| (link + segments.segment_len(i)).div_ceil(Frame::<Free>::CAPACITY);
+    (0..segments.count()).map(frames).sum()
+}
+
+/// How many frames can be sent now: slots, free frames, and what is reserved for receiving.
 fn room<'u>(wire: &mut impl FramePort<'u>, pool: &Pool<'u>) -> usize {
     let umem = pool.umem();
     let share = umem.frames().get() - umem.reserve();
@@ -143,7 +157,7 @@ fn room<'u>(wire: &mut impl FramePort<'u>, pool: &Pool<'u>) -> usize {
     wire.transmit_room().min(pool.len()).min(unused)
 }
 
-/// Writes each segment behind a link header into a frame of its own.
+/// Writes each segment behind a link header into a frame of its own, or into several.
 fn cut<'u>(
     segments: &Segmenter<'_>,
     link: &LinkHeader,
@@ -151,13 +165,45 @@ fn cut<'u>(
     staged: &mut Vec<Frame<'u, Packet>>,
 ) {
     let link = link.as_bytes();
-    let frames = std::iter::from_fn(|| pool.take());
-    staged.extend(frames.take(segments.count()).enumerate().map(|(index, mut frame)| {
+    for index in 0..segments.count() {
+        let Some(mut frame) = pool.take() else { return debug_assert!(false, "counted before") };
+        if link.len() + segments.segment_len(index) > Frame::<Free>::CAPACITY {
+            staged.extend(spread(segments, index, link, frame, pool));
+            continue;
+        }
         let (head, tail) = frame.space().split_at_mut(link.len());
         head.copy_from_slice(link);
         let len = segments.write(index, tail);
-        frame.into_packet(link.len() + len)
-    }));
+        staged.push(frame.into_packet(link.len() + len));
+    }
+}
+
+/// Writes a segment that one frame does not hold into as many as it takes, `frame` being the first. All
+/// but the last are full.
+fn spread<'u>(
+    segments: &Segmenter<'_>,
+    index: usize,
+    link: &[u8],
+    mut frame: Frame<'u, Free>,
+    pool: &mut Pool<'u>,
+) -> Option<Frame<'u, Packet>> {
+    let (head, tail) = frame.space().split_at_mut(link.len());
+    head.copy_from_slice(link);
+    let header = segments.write_header(index, tail, ChecksumMode::Full);
+    let (first, mut rest) = segments.payload(index).split_at(tail.len() - header);
+    tail[header..].copy_from_slice(first);
+    let mut packet = frame.into_packet(Frame::<Free>::CAPACITY);
+    while !rest.is_empty() {
+        let piece;
+        (piece, rest) = rest.split_at(rest.len().min(Frame::<Free>::CAPACITY));
+        let Some(frame) = pool.take() else {
+            debug_assert!(false, "counted before");
+            pool.extend(packet.release());
+            return None;
+        };
+        packet.append(frame.copy_from(piece));
+    }
+    Some(packet)
 }
 
 /// The next hop is not known: the kernel takes the segments, and finds out.

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_common::offload::{Coalescer, GroConfig};
-use sluice_common::reason::FlushReason;
+use sluice_common::offload::{Buffer, Coalescer, GroConfig};
+use sluice_common::reason::{DropReason, FlushReason};
 
 use super::command::{Command, Handle, Mailbox};
 use super::idle::IdlePolicy;
@@ -149,29 +149,31 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
         };
         let before = out.counts.to_host_packets;
         out.retry();
-        let received = self.wire.receive(&mut self.burst, now);
+        let taken = self.wire.receive(out.pool, &mut self.burst, now);
+        out.counts.from_wire_packets += taken.too_long as u64;
+        out.counts.dropped_inbound[DropReason::TooManyPieces.index()] += taken.too_long as u64;
         for packet in self.burst.drain(..) {
             out.counts.from_wire_packets += 1;
-            out.counts.from_wire_bytes += packet.as_ref().len() as u64;
+            out.counts.from_wire_bytes += packet.total_len() as u64;
             self.coalescer.push(packet, now, &mut out);
             out.recycle(&mut self.coalescer);
         }
         self.coalescer.end_of_burst(now, &mut out);
-        if self.coalescer.held() > out.backlog.limit() {
+        if self.coalescer.held_pieces() > out.backlog.limit() {
             self.coalescer.flush(FlushReason::Capacity, &mut out);
         }
         if self.phase != Phase::Running {
             self.coalescer.flush(FlushReason::Shutdown, &mut out);
         }
         out.recycle(&mut self.coalescer);
-        received.max((out.counts.to_host_packets - before) as usize)
+        (taken.packets + taken.too_long).max((out.counts.to_host_packets - before) as usize)
     }
 
     /// Keeps the fill ring full, as far as the frames on their way in leave the reserve alone.
     fn refill(&mut self) {
         let umem = self.pool.umem();
         let most = (umem.frames().get() - umem.reserve()) as usize;
-        let held = self.coalescer.held() + self.backlog.frames();
+        let held = self.coalescer.held_pieces() + self.backlog.frames();
         let inbound = self.wire.rings().inbound() as usize + held;
         self.wire.fill(&mut self.pool, most.saturating_sub(inbound));
     }
@@ -219,7 +221,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
         Ledger {
             total: umem.frames().get(),
             free: self.pool.len() as u32,
-            held: self.coalescer.held() as u32,
+            held: self.coalescer.held_pieces() as u32,
             backlog: self.backlog.frames() as u32,
             rings: self.wire.rings(),
             lost: umem.lost(),
@@ -230,6 +232,12 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
     #[must_use]
     pub const fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// Received packets that have not gone to the host yet: those in trains, and the backlog's.
+    #[must_use]
+    pub fn here(&self) -> usize {
+        self.coalescer.held() + self.backlog.packets()
     }
 
     /// Whether a packet of the host waits for frames or slots.

@@ -55,14 +55,30 @@ pub struct Statistics {
     pub tx_ring_empty: u64,
 }
 
+/// What was taken out of a receive ring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Packets that are on the burst now.
+    pub packets: usize,
+    /// Packets that were dropped because they span more than [`MOST_PIECES`](crate::xsk::MOST_PIECES)
+    /// frames, which are free again.
+    pub too_long: usize,
+}
+
 /// One queue of a network interface: an AF_XDP socket, or memory in tests.
 ///
 /// It moves frames and decides nothing. No method blocks, allocates or fails: what cannot be done now
 /// is done less, and the caller sees how much.
 pub trait FramePort<'u> {
     /// Takes received packets, oldest first, stamps them `now` and puts them on `burst` until its
-    /// capacity is used or the ring is empty. Returns how many.
-    fn receive(&mut self, burst: &mut Vec<Frame<'u, Packet>>, now: u64) -> usize;
+    /// capacity is used or the ring is empty. A packet may span several frames; one whose end is not in
+    /// the ring yet waits for it, and its frames count as in the ring.
+    fn receive(
+        &mut self,
+        pool: &mut Pool<'u>,
+        burst: &mut Vec<Frame<'u, Packet>>,
+        now: u64,
+    ) -> Taken;
 
     /// Free slots of the transmit ring.
     fn transmit_room(&mut self) -> usize;
@@ -70,14 +86,14 @@ pub trait FramePort<'u> {
     /// All slots of the transmit ring.
     fn transmit_slots(&self) -> usize;
 
-    /// Gives packets to the kernel to send, in order, as many as there is room for; they leave
-    /// `packets` from the front. Returns how many.
+    /// Gives packets to the kernel to send, in order, as many as there is room for, each whole; they
+    /// leave `packets` from the front. Each frame takes a slot. Returns how many packets.
     fn transmit(&mut self, packets: &mut Vec<Frame<'u, Packet>>) -> usize;
 
     /// Gives the kernel up to `most` free frames to receive into. Returns how many.
     fn fill(&mut self, pool: &mut Pool<'u>, most: usize) -> usize;
 
-    /// Takes back the frames of packets that were sent. Returns how many.
+    /// Takes back the frames of packets that were sent. Returns how many frames.
     fn complete(&mut self, pool: &mut Pool<'u>) -> usize;
 
     /// Tells the kernel to look at the rings, where it asks to be told.
@@ -88,4 +104,18 @@ pub trait FramePort<'u> {
 
     /// What the kernel has counted since the port was opened. A system call.
     fn statistics(&mut self) -> Statistics;
+}
+
+/// How many of `packets`, from the first on, take no more than `slots`, each whole.
+#[must_use]
+pub fn fitting(packets: &[Frame<'_, Packet>], slots: usize) -> usize {
+    let mut left = slots;
+    let fits = |packet: &&Frame<'_, Packet>| match left.checked_sub(packet.frames()) {
+        Some(rest) => {
+            left = rest;
+            true
+        }
+        None => false,
+    };
+    packets.iter().take_while(fits).count()
 }

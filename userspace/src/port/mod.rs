@@ -6,6 +6,6 @@ mod frame;
 mod host;
 mod next_hop;
 
-pub use frame::{FramePort, Liveness, Rings, Statistics};
+pub use frame::{FramePort, Liveness, Rings, Statistics, Taken, fitting};
 pub use host::{HostPort, Received, Sent};
 pub use next_hop::{LinkHeader, NextHops};

@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use super::bell::Bell;
 use super::record::Record;
-use crate::port::{FramePort, Liveness, Rings, Statistics};
-use crate::xsk::{Frame, Free, Packet, Pool, RingSize};
+use crate::port::{FramePort, Liveness, Rings, Statistics, Taken, fitting};
+use crate::xsk::{Frame, Free, Gather, Gathered, Packet, Pool, RingSize};
 
 /// A [`FramePort`] whose kernel side is in the hands of the test.
 ///
@@ -22,19 +22,32 @@ pub struct MemPort<'u> {
     pub stalled: bool,
     /// The interface has vanished.
     pub gone: bool,
+    /// Packets may span several frames (`XDP_USE_SG`). Without, what does not fit one is lost.
+    pub multi_buffer: bool,
+    /// Frames the worker finds in the receive ring at one look: fewer than a packet has cut it in two.
+    pub taken_at_once: usize,
     /// Packets sent at one doorbell; the kernel does 32 in copy mode.
     pub sent_at_once: usize,
     /// What went out on the wire, oldest first.
     pub wire: Record,
     slots: usize,
     fill: VecDeque<Frame<'u, Free>>,
-    receive: VecDeque<Frame<'u, Packet>>,
-    transmit: VecDeque<Frame<'u, Packet>>,
+    receive: VecDeque<Descriptor<'u>>,
+    gather: Gather<'u>,
+    transmit: VecDeque<Descriptor<'u>>,
     withheld: VecDeque<Frame<'u, Free>>,
     completion: VecDeque<Frame<'u, Free>>,
     statistics: Statistics,
     doorbells: u64,
     bell: Bell,
+}
+
+/// A slot of a receive or transmit ring.
+#[derive(Debug)]
+struct Descriptor<'u> {
+    piece: Frame<'u, Packet>,
+    /// The next one has more of the same packet.
+    continued: bool,
 }
 
 impl<'u> MemPort<'u> {
@@ -46,11 +59,14 @@ impl<'u> MemPort<'u> {
             withhold_completions: false,
             stalled: false,
             gone: false,
+            multi_buffer: false,
+            taken_at_once: usize::MAX,
             sent_at_once: usize::MAX,
             wire: Record::default(),
             slots,
             fill: VecDeque::with_capacity(slots),
             receive: VecDeque::with_capacity(slots),
+            gather: Gather::default(),
             transmit: VecDeque::with_capacity(slots),
             withheld: VecDeque::with_capacity(slots),
             completion: VecDeque::with_capacity(slots),
@@ -60,19 +76,38 @@ impl<'u> MemPort<'u> {
         }
     }
 
-    /// A packet arrives. `false`: it is lost, and counted as the kernel would, because no frame is in
-    /// the fill ring or no slot in the receive ring. What does not fit a frame is cut.
+    /// A packet arrives, in as many frames as it takes. `false`: it is lost, and counted as the kernel
+    /// would, because there are not so many in the fill ring, or slots in the receive ring, or because
+    /// only one would do.
     pub fn deliver(&mut self, packet: &[u8]) -> bool {
-        if self.receive.len() == self.slots {
+        let mut pieces: Vec<_> = packet.chunks(Frame::<Free>::CAPACITY).collect();
+        if pieces.is_empty() {
+            pieces.push(packet);
+        }
+        if pieces.len() > 1 && !self.multi_buffer {
+            self.statistics.rx_dropped += 1;
+            return false;
+        }
+        self.deliver_pieces(&pieces, true)
+    }
+
+    /// Pieces arrive, each in a frame of its own and no longer than that: a packet, or with `finished`
+    /// false the beginning of one.
+    pub fn deliver_pieces(&mut self, pieces: &[&[u8]], finished: bool) -> bool {
+        if self.receive.len() + pieces.len() > self.slots {
             self.statistics.rx_ring_full += 1;
             return false;
         }
-        let Some(frame) = self.fill.pop_front() else {
+        if self.fill.len() < pieces.len() {
             self.statistics.rx_fill_empty += 1;
             return false;
-        };
-        let len = packet.len().min(Frame::<Free>::CAPACITY);
-        self.receive.push_back(frame.copy_from(&packet[..len]));
+        }
+        for (frame, (index, bytes)) in
+            self.fill.drain(..pieces.len()).zip(pieces.iter().enumerate())
+        {
+            let continued = index + 1 < pieces.len() || !finished;
+            self.receive.push_back(Descriptor { piece: frame.copy_from(bytes), continued });
+        }
         self.bell.ring();
         true
     }
@@ -90,13 +125,17 @@ impl<'u> MemPort<'u> {
         self.doorbells
     }
 
-    /// The kernel's share of a doorbell: sends what it may.
+    /// The kernel's share of a doorbell: sends what it may, each packet whole.
     fn send(&mut self) {
-        let room = self.slots - self.completion.len() - self.withheld.len();
-        let count = self.transmit.len().min(self.sent_at_once).min(room);
-        for packet in self.transmit.drain(..count) {
-            self.wire.push([packet.as_ref()]);
-            self.withheld.push_back(packet.release());
+        for _ in 0..self.sent_at_once {
+            let room = self.slots - self.completion.len() - self.withheld.len();
+            let end = self.transmit.iter().position(|descriptor| !descriptor.continued);
+            let Some(frames) = end.map(|end| end + 1).filter(|&frames| frames <= room) else {
+                break;
+            };
+            self.wire.push(self.transmit.iter().take(frames).map(|one| one.piece.as_ref()));
+            let sent = self.transmit.drain(..frames).flat_map(|one| one.piece.release());
+            self.withheld.extend(sent);
         }
         if !self.withhold_completions {
             self.give_back();
@@ -105,13 +144,29 @@ impl<'u> MemPort<'u> {
 }
 
 impl<'u> FramePort<'u> for MemPort<'u> {
-    fn receive(&mut self, burst: &mut Vec<Frame<'u, Packet>>, now: u64) -> usize {
-        let count = self.receive.len().min(burst.capacity() - burst.len());
-        burst.extend(self.receive.drain(..count).map(|packet| packet.stamped(now)));
+    fn receive(
+        &mut self,
+        pool: &mut Pool<'u>,
+        burst: &mut Vec<Frame<'u, Packet>>,
+        now: u64,
+    ) -> Taken {
+        let room = (burst.capacity() - burst.len()).min(self.taken_at_once);
+        let count = self.receive.len().min(room);
+        let mut taken = Taken::default();
+        for Descriptor { piece, continued } in self.receive.drain(..count) {
+            match self.gather.add(piece, continued, pool) {
+                Gathered::Packet(packet) => {
+                    burst.push(packet.stamped(now));
+                    taken.packets += 1;
+                }
+                Gathered::TooLong => taken.too_long += 1,
+                Gathered::Nothing => {}
+            }
+        }
         if self.receive.is_empty() {
             self.bell.silence();
         }
-        count
+        taken
     }
 
     fn transmit_room(&mut self) -> usize {
@@ -123,9 +178,15 @@ impl<'u> FramePort<'u> for MemPort<'u> {
     }
 
     fn transmit(&mut self, packets: &mut Vec<Frame<'u, Packet>>) -> usize {
-        let count = packets.len().min(self.transmit_room());
-        self.transmit.extend(packets.drain(..count));
-        count
+        let total = fitting(packets, self.transmit_room());
+        for packet in packets.drain(..total) {
+            let mut left = Some(packet);
+            while let Some((piece, rest)) = left.take().map(Frame::split_first) {
+                self.transmit.push_back(Descriptor { piece, continued: rest.is_some() });
+                left = rest;
+            }
+        }
+        total
     }
 
     fn fill(&mut self, pool: &mut Pool<'u>, most: usize) -> usize {
@@ -155,7 +216,7 @@ impl<'u> FramePort<'u> for MemPort<'u> {
     fn rings(&mut self) -> Rings {
         Rings {
             fill: self.fill.len() as u32,
-            receive: self.receive.len() as u32,
+            receive: (self.receive.len() + self.gather.frames()) as u32,
             transmit: self.transmit.len() as u32,
             completion: (self.withheld.len() + self.completion.len()) as u32,
         }
@@ -201,7 +262,11 @@ mod tests {
             assert!(port.deliver(packet));
         }
         let mut burst = Vec::with_capacity(2);
-        assert_eq!(port.receive(&mut burst, 7), 2, "no more than the burst has room for");
+        assert_eq!(
+            port.receive(&mut pool, &mut burst, 7).packets,
+            2,
+            "no more than the burst has room for"
+        );
         assert_eq!(burst[0].as_ref(), b"one");
         assert_eq!((burst[1].as_ref(), burst[1].received()), (&b"two"[..], 7));
         assert_eq!(port.transmit(&mut burst), 2);

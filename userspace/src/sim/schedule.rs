@@ -10,7 +10,7 @@ use super::{FixedHops, MemHost, MemPort, Talker};
 use crate::config::Idle;
 use crate::pipeline::{End, Turn, Worker, WorkerConfig};
 use crate::port::{FramePort, HostPort, NextHops, Sent};
-use crate::xsk::{FrameCount, Heartbeat, RingSize, Umem};
+use crate::xsk::{FRAME_MTU, FrameCount, Heartbeat, MOST_PIECES, RingSize, Umem};
 
 /// What is wrong with a worker's books, if anything is: each frame is somewhere, once; each packet in
 /// is a packet out, or dropped with a reason, or still here.
@@ -28,7 +28,7 @@ where
         return Err(format!("frames: {ledger}"));
     }
     let dropped = counts.dropped_inbound.iter().sum::<u64>();
-    let here = u64::from(ledger.held + ledger.backlog);
+    let here = worker.here() as u64;
     if counts.from_wire_packets != counts.to_host_packets + dropped + here {
         return Err(format!("wire to host: {dropped} dropped, {here} here, {counts:?}"));
     }
@@ -40,7 +40,7 @@ where
     Ok(())
 }
 
-/// Plays a schedule: two bytes for the sizes, then two a step, whatever they are. After each step the
+/// Plays a schedule: two bytes for the sizes, the highest bit of the second for jumbo frames, then two a step, whatever they are. After each step the
 /// worker has a turn, and its [`audit`] must be clean; at the end it stops, in time and with all
 /// frames accounted for.
 ///
@@ -51,7 +51,8 @@ pub fn play(schedule: &[u8]) {
     let frames = FrameCount::new(4 << (sizes[0] % 7)).expect("a power of two");
     let ring = RingSize::new(1 << (sizes[1] % 7)).expect("a power of two");
     let umem = Umem::heap(frames);
-    let mut stage = Stage::new(&umem, ring, sizes[0] >> 4);
+    let mtu = if sizes[1] & 0x80 == 0 { 1500 } else { 9000 };
+    let mut stage = Stage::new(&umem, ring, mtu, sizes[0] >> 4);
     for step in steps.chunks(2) {
         stage.step(step[0], step.get(1).copied().unwrap_or(0));
         stage.turn();
@@ -66,7 +67,7 @@ struct Stage<'u> {
 }
 
 impl<'u> Stage<'u> {
-    fn new(umem: &'u Umem, ring: RingSize, hold: u8) -> Self {
+    fn new(umem: &'u Umem, ring: RingSize, mtu: usize, hold: u8) -> Self {
         let hold = match hold % 3 {
             0 => Hold::EndOfBurst,
             1 => Hold::AtMost(50_000),
@@ -75,13 +76,14 @@ impl<'u> Stage<'u> {
         let config = WorkerConfig {
             queue: 0,
             gro: GroConfig { hold, flows: 4, ..GroConfig::default() },
-            mtu: 1500,
+            mtu,
             idle: Idle::Spin,
             fail_open: Duration::from_millis(100),
         };
         let beat = Arc::new(Heartbeat::unwatched(1).expect("a page")).beat(0);
         let hops = FixedHops::known([6; 6], [8; 6]);
-        let (pool, port, host) = (umem.pool(), MemPort::new(ring), MemHost::default());
+        let (pool, mut port, host) = (umem.pool(), MemPort::new(ring), MemHost::default());
+        port.multi_buffer = mtu > FRAME_MTU;
         let (worker, _) = Worker::new(config, pool, port, host, hops, beat).expect("a descriptor");
         let talkers = [1, 2, 3, 4].map(|port| Talker::new(port, u32::from(port) << 30));
         Self { worker, talkers, now: 1_000_000 }
@@ -90,7 +92,11 @@ impl<'u> Stage<'u> {
     fn step(&mut self, what: u8, how: u8) {
         let (wire, host, hops) = self.worker.sides();
         let talker = &mut self.talkers[usize::from(how & 3)];
-        let size = [0, 1, 7, 536, 1448, 1460, 1461, 1][usize::from(how >> 5)];
+        let sizes = match wire.multi_buffer {
+            false => [0, 1, 7, 536, 1448, 1460, 1461, 1],
+            true => [0, 1, 1460, 3786, 3787, 8960, 8961, 20_000],
+        };
+        let size = sizes[usize::from(how >> 5)];
         let flags = if how & 4 == 0 { Flags::ACK } else { Flags::ACK.with(Flags::PSH) };
         match what % 16 {
             0..=3 => _ = wire.deliver(&talker.packet(size, flags)),
@@ -98,6 +104,7 @@ impl<'u> Stage<'u> {
                 let flags = Flags(how.rotate_left(3));
                 _ = wire.deliver(&talker.packet(size, flags));
             }
+            5 if wire.multi_buffer => pieces(wire, what >> 4, how),
             5 => _ = wire.deliver(&vec![how; usize::from(how)]),
             6 => {
                 let mut packet = talker.packet(size, flags);
@@ -105,7 +112,10 @@ impl<'u> Stage<'u> {
                 packet[at] ^= how | 1;
                 _ = wire.deliver(&packet[..packet.len() - usize::from(how % 8)]);
             }
-            7 | 8 => host.deliver(&talker.super_packet(size * 9, size.max(1) as u16, flags)),
+            7 | 8 => {
+                let whole = if wire.multi_buffer { size * 3 } else { size * 9 };
+                host.deliver(&talker.super_packet(whole, size.max(1) as u16, flags));
+            }
             9 => {
                 let mut packet = talker.super_packet(size * 3, 500, flags);
                 packet[usize::from(what >> 4) % 12] ^= how | 1;
@@ -127,6 +137,7 @@ impl<'u> Stage<'u> {
             }
             14 => self.now += u64::from(how) * 1_000,
             _ if how == u8::MAX => wire.gone = true,
+            _ if how > 0xe0 => wire.taken_at_once = usize::from(how & 7),
             _ => wire.sent_at_once = usize::from(how),
         }
     }
@@ -151,4 +162,11 @@ impl<'u> Stage<'u> {
         assert_eq!((ledger.held, ledger.backlog), (0, 0), "something is left: {ledger}");
         assert!(!self.worker.has_waiting(), "a packet still waits");
     }
+}
+
+/// Delivers up to two more pieces than a packet may have, and whether they have an end depends on `how`.
+fn pieces(wire: &mut MemPort<'_>, count: u8, how: u8) {
+    let count = usize::from(count) * (MOST_PIECES + 2) / 15;
+    let piece = vec![how; usize::from(how) * 15];
+    _ = wire.deliver_pieces(&vec![&piece[..]; count], !how.is_multiple_of(4));
 }

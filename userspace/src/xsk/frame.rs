@@ -6,17 +6,18 @@ use std::mem::ManuallyDrop;
 
 use sluice_common::offload::Buffer;
 
-use super::umem::{FRAME_SIZE, HEADROOM, Umem};
+use super::links::Piece;
+use super::umem::{FRAME_SIZE, HEADROOM, MOST_PIECES, Umem};
 
 /// State of a [`Frame`] that holds nothing yet.
 #[derive(Debug)]
 pub enum Free {}
 
-/// State of a [`Frame`] that holds a packet.
+/// State of a [`Frame`] that holds a packet, or the beginning of one that spans several.
 #[derive(Debug)]
 pub enum Packet {}
 
-/// One UMEM frame, owned.
+/// One UMEM frame, owned; with a packet that spans several, all of them.
 ///
 /// Neither `Copy` nor `Clone`: whoever has the value has the memory. It ends in the
 /// [`Pool`](super::Pool) or in a ring of a [`FramePort`](crate::port::FramePort); one that is dropped
@@ -32,6 +33,18 @@ pub enum Packet {}
 /// pool.give(frame);
 /// pool.give(frame); // use of moved value
 /// ```
+///
+/// Nor can one that has become a part of a packet:
+///
+/// ```compile_fail,E0382
+/// use sluice::xsk::{FrameCount, Umem};
+/// let umem = Umem::heap(FrameCount::new(2).unwrap());
+/// let mut pool = umem.pool();
+/// let mut packet = pool.take().unwrap().copy_from(b"head");
+/// let rest = pool.take().unwrap().copy_from(b"rest");
+/// packet.append(rest);
+/// pool.extend(rest.release()); // use of moved value
+/// ```
 #[must_use = "a frame that is dropped is lost: give it back to the pool or to a ring"]
 pub struct Frame<'u, S> {
     umem: &'u Umem,
@@ -39,8 +52,11 @@ pub struct Frame<'u, S> {
     received: u64,
     /// Offset of its first byte in the UMEM.
     at: u32,
-    /// Bytes of its packet.
+    /// Bytes of its packet in this frame.
     len: u16,
+    /// How many frames follow it that have the rest of the packet. The first of them is the one that
+    /// the UMEM's links name after this one, and so on.
+    more: u16,
     state: PhantomData<S>,
 }
 
@@ -53,7 +69,7 @@ impl<'u> Frame<'u, Free> {
     pub(super) unsafe fn mint(umem: &'u Umem, offset: u32) -> Self {
         debug_assert!((offset as usize) < umem.len(), "offset {offset} outside the UMEM");
         let at = offset - offset % FRAME_SIZE as u32 + HEADROOM as u32;
-        Self { umem, received: 0, at, len: 0, state: PhantomData }
+        Self { umem, received: 0, at, len: 0, more: 0, state: PhantomData }
     }
 
     /// Bytes a packet can have.
@@ -93,7 +109,7 @@ impl<'u> Frame<'u, Packet> {
     pub(super) unsafe fn mint_packet(umem: &'u Umem, offset: u32, len: u16, received: u64) -> Self {
         debug_assert!(offset as usize % FRAME_SIZE + usize::from(len) <= FRAME_SIZE);
         debug_assert!((offset as usize) < umem.len(), "offset {offset} outside the UMEM");
-        Self { umem, received, at: offset, len, state: PhantomData }
+        Self { umem, received, at: offset, len, more: 0, state: PhantomData }
     }
 
     /// When it was received, in nanoseconds of the caller's clock; 0 when it was not received.
@@ -108,11 +124,61 @@ impl<'u> Frame<'u, Packet> {
         self
     }
 
-    /// The same frame without its packet.
-    pub fn release(self) -> Frame<'u, Free> {
+    /// How many frames the packet spans, at least one.
+    #[must_use]
+    pub const fn frames(&self) -> usize {
+        1 + self.more as usize
+    }
+
+    /// Puts the frames of `rest` behind its own: they are one packet from now on.
+    ///
+    /// # Panics
+    /// If they are more than [`MOST_PIECES`], or of another UMEM.
+    pub fn append(&mut self, rest: Self) {
+        assert!(std::ptr::eq(self.umem, rest.umem), "a frame of another UMEM");
+        let frames = self.frames() + rest.frames();
+        assert!(frames <= MOST_PIECES, "a packet has up to {MOST_PIECES} pieces, not {frames}");
+        let last = self.places().last().unwrap_or(self.place());
+        self.umem.links().put(last.at, rest.place());
+        self.more = (frames - 1) as u16;
+        rest.surrender();
+    }
+
+    /// The part of it that its first frame has, and the part that the others have.
+    pub fn split_first(mut self) -> (Self, Option<Self>) {
+        let rest = (self.more > 0).then(|| {
+            let Piece { at, len } = self.umem.links().after(self.at);
+            let Self { umem, received, more, state, .. } = self;
+            Self { umem, received, at, len, more: more - 1, state }
+        });
+        self.more = 0;
+        (self, rest)
+    }
+
+    /// Its frames without the packet.
+    pub fn release(self) -> Frames<'u> {
+        Frames(Some(self))
+    }
+
+    fn emptied(self) -> Frame<'u, Free> {
+        debug_assert_eq!(self.more, 0, "the others are not to be lost");
         let mut frame = self.with(0);
         frame.at = frame.at - frame.at % FRAME_SIZE as u32 + HEADROOM as u32;
         frame
+    }
+
+    const fn place(&self) -> Piece {
+        Piece { at: self.at, len: self.len }
+    }
+
+    /// Where the pieces behind the first stand.
+    fn places(&self) -> impl Iterator<Item = Piece> {
+        let mut before = self.at;
+        (0..self.more).map(move |_| {
+            let place = self.umem.links().after(before);
+            before = place.at;
+            place
+        })
     }
 
     /// Moves the packet to where a packet to be sent begins, if it begins elsewhere.
@@ -133,7 +199,8 @@ impl<'u> Frame<'u, Packet> {
 }
 
 impl<'u, S> Frame<'u, S> {
-    /// Ends the value without losing the frame: it is the kernel's from here. Returns its offset.
+    /// Ends the value without losing its frames: they are somebody else's from here. Returns the offset
+    /// of the first.
     pub(super) fn surrender(self) -> u32 {
         ManuallyDrop::new(self).at
     }
@@ -146,7 +213,8 @@ impl<'u, S> Frame<'u, S> {
 
     fn with<To>(self, len: u16) -> Frame<'u, To> {
         let old = ManuallyDrop::new(self);
-        Frame { umem: old.umem, received: old.received, at: old.at, len, state: PhantomData }
+        let Self { umem, received, at, more, .. } = *old;
+        Frame { umem, received, at, len, more, state: PhantomData }
     }
 }
 
@@ -162,6 +230,31 @@ impl Buffer for Frame<'_, Packet> {
     fn head(&self) -> &[u8] {
         self.as_ref()
     }
+
+    fn rest(&self) -> impl Iterator<Item = &[u8]> {
+        // SAFETY: each frame was a value with this place when `append` took it, and belongs to this one
+        // since: nobody else can have changed its link or have its memory.
+        self.places().map(|Piece { at, len }| unsafe { self.umem.bytes(at, len.into()) })
+    }
+
+    fn pieces(&self) -> usize {
+        self.frames()
+    }
+}
+
+/// The frames of a packet that is no longer needed, one after the other.
+#[must_use = "frames that are dropped are lost: give them back to the pool"]
+#[derive(Debug)]
+pub struct Frames<'u>(Option<Frame<'u, Packet>>);
+
+impl<'u> Iterator for Frames<'u> {
+    type Item = Frame<'u, Free>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (first, rest) = self.0.take()?.split_first();
+        self.0 = rest;
+        Some(first.emptied())
+    }
 }
 
 impl AsMut<[u8]> for Frame<'_, Packet> {
@@ -173,7 +266,7 @@ impl AsMut<[u8]> for Frame<'_, Packet> {
 
 impl<S> Drop for Frame<'_, S> {
     fn drop(&mut self) {
-        self.umem.count_lost();
+        self.umem.count_lost(1 + u32::from(self.more));
     }
 }
 
@@ -182,14 +275,17 @@ impl<S> fmt::Debug for Frame<'_, S> {
         f.debug_struct("Frame")
             .field("at", &self.at)
             .field("len", &self.len)
+            .field("more", &self.more)
             .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use sluice_common::offload::Buffer;
+
     use super::{Frame, Free, Packet};
-    use crate::xsk::{FrameCount, Umem};
+    use crate::xsk::{FrameCount, MOST_PIECES, Pool, Umem};
 
     #[test]
     fn a_frame_is_24_bytes() {
@@ -207,7 +303,7 @@ mod tests {
         for (fill, packet) in packets.iter().enumerate() {
             assert!(packet.as_ref().iter().all(|&byte| usize::from(byte) == fill));
         }
-        pool.extend(packets.into_iter().map(Frame::release));
+        pool.extend(packets.into_iter().flat_map(Frame::release));
         assert_eq!((pool.len(), umem.lost()), (4, 0));
     }
 
@@ -218,6 +314,65 @@ mod tests {
         drop(pool.take());
         drop(pool.take().unwrap().into_packet(60));
         assert_eq!(umem.lost(), 2);
+    }
+
+    /// A packet of `pieces` frames, the n-th with n bytes of n.
+    fn packet<'u>(pool: &mut Pool<'u>, pieces: u8) -> Frame<'u, Packet> {
+        let mut piece = |n: u8| pool.take().unwrap().copy_from(&vec![n; n.into()]);
+        let mut packet = piece(1);
+        (2..=pieces).for_each(|n| packet.append(piece(n)));
+        packet
+    }
+
+    #[test]
+    fn a_packet_in_several_frames_has_all_of_them() {
+        let umem = Umem::heap(FrameCount::new(32).unwrap());
+        let mut pool = umem.pool();
+        let [mut whole, tail] = [5, 3].map(|pieces| packet(&mut pool, pieces));
+        whole.append(tail);
+        let lengths: Vec<_> = whole.rest().map(<[u8]>::len).collect();
+        assert_eq!(lengths, [2, 3, 4, 5, 1, 2, 3]);
+        assert!(whole.rest().all(|piece| piece.iter().all(|&byte| byte > 0)));
+        assert_eq!((whole.pieces(), whole.total_len()), (8, 15 + 6));
+        let (first, rest) = whole.split_first();
+        let rest = rest.unwrap();
+        assert_eq!((first.frames(), first.head(), rest.head()), (1, &[1][..], &[2; 2][..]));
+        pool.extend(first.release().chain(rest.release()));
+        assert_eq!((pool.len(), umem.lost()), (32, 0));
+    }
+
+    #[test]
+    fn each_frame_of_a_packet_comes_back_once() {
+        let umem = Umem::heap(FrameCount::new(32).unwrap());
+        let mut pool = umem.pool();
+        for round in 0..50 {
+            let packets: Vec<_> = (1..7).map(|pieces| packet(&mut pool, pieces)).collect();
+            pool.extend(packets.into_iter().flat_map(Frame::release));
+            assert_eq!((pool.len(), umem.lost()), (32, 0), "round {round}");
+        }
+        let mut places: Vec<_> = std::iter::from_fn(|| pool.take()).map(Frame::surrender).collect();
+        places.sort_unstable();
+        places.dedup();
+        assert_eq!(places.len(), 32);
+    }
+
+    #[test]
+    fn a_dropped_packet_is_counted_as_lost_with_every_frame() {
+        let umem = Umem::heap(FrameCount::new(16).unwrap());
+        let mut pool = umem.pool();
+        drop(packet(&mut pool, 4));
+        assert_eq!(umem.lost(), 4);
+        let mut frames = packet(&mut pool, 3).release();
+        pool.extend(frames.next());
+        drop(frames);
+        assert_eq!((umem.lost(), pool.len()), (4 + 2, 16 - 6));
+    }
+
+    #[test]
+    #[should_panic(expected = "up to 18 pieces, not 19")]
+    fn a_packet_has_no_more_pieces_than_the_largest_ip_packet_takes() {
+        let umem = Umem::heap(FrameCount::new(32).unwrap());
+        packet(&mut umem.pool(), MOST_PIECES as u8 + 1).surrender();
     }
 
     #[test]
@@ -232,6 +387,6 @@ mod tests {
         moved.align();
         assert_eq!(moved.as_ref(), b"move");
         assert_eq!(moved.at as usize % super::FRAME_SIZE, super::HEADROOM);
-        pool.give(moved.release());
+        pool.extend(moved.release());
     }
 }

@@ -3,6 +3,8 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `frame` | [`Frame`]: one chunk of packet memory, owned |
+//! | `links` | which frame follows which in a packet that spans several |
+//! | `gather` | [`Gather`]: packets from their pieces |
 //! | `pool` | [`Pool`]: the frames that are free |
 //! | `umem` | [`Umem`]: the memory, shared with the kernel |
 //! | `pages` | [`Pages`]: huge or ordinary, and how to get huge ones |
@@ -16,7 +18,9 @@
 //! away ends the value, getting it back makes a new one. Only this folder can do either.
 
 mod frame;
+mod gather;
 mod heartbeat;
+mod links;
 mod open;
 mod options;
 mod pages;
@@ -25,11 +29,12 @@ mod port;
 mod size;
 mod umem;
 
-pub use frame::{Frame, Free, Packet};
+pub use frame::{Frame, Frames, Free, Packet};
+pub use gather::{Gather, Gathered};
 pub use heartbeat::{Beat, Heartbeat, HeartbeatError};
 pub use open::{Binding, OpenError, QueueConfig, open_queue};
 pub use pages::{HugePages, Pages};
 pub use pool::Pool;
 pub use port::XskPort;
 pub use size::{FrameCount, RingSize, SizeError};
-pub use umem::{FRAME_SIZE, HEADROOM, MAX_MTU, Umem, UmemError};
+pub use umem::{FRAME_MTU, FRAME_SIZE, HEADROOM, MAX_MTU, MOST_PIECES, Umem, UmemError};

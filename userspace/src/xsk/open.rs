@@ -33,6 +33,9 @@ pub struct QueueConfig {
     pub ring: RingSize,
     /// Whether the frames are shared with the NIC.
     pub zero_copy: ZeroCopy,
+    /// Whether packets may span several frames. The driver, or generic XDP in its place, has to be able to
+    /// do it; see [`FRAME_MTU`](super::FRAME_MTU).
+    pub multi_buffer: bool,
     /// Packets the driver may handle in one busy poll; `None`: no busy polling.
     pub busy_poll: Option<u16>,
 }
@@ -202,7 +205,8 @@ fn bind(umem: &Umem, config: &QueueConfig) -> Result<(Queues, Binding), OpenErro
         return Err(OpenError::NoZeroCopy { iface, queue, errno: refused });
     }
     let queues = bind_patiently(umem, config, BindFlags::XDP_COPY);
-    let reason = Some(format!("the driver has no zero-copy ({refused})"));
+    let what = if config.multi_buffer { " for packets of several frames" } else { "" };
+    let reason = Some(format!("the driver has no zero-copy{what} ({refused})"));
     Ok((queues.map_err(|errno| explain(config, errno))?, Binding { zero_copy: false, reason }))
 }
 
@@ -219,12 +223,14 @@ fn bind_patiently(umem: &Umem, config: &QueueConfig, mode: BindFlags) -> Result<
 
 fn bind_once(umem: &Umem, config: &QueueConfig, mode: BindFlags) -> Result<Queues, Errno> {
     let size = QueueSize::new(config.ring.get()).map_err(|_| Errno::EINVAL)?;
+    let scatter_gather =
+        if config.multi_buffer { BindFlags::XDP_USE_SG } else { BindFlags::empty() };
     let socket = SocketConfig::builder()
         .rx_queue_size(size)
         .tx_queue_size(size)
         // libxdp would load a program of its own that takes every packet.
         .libxdp_flags(LibxdpFlags::XSK_LIBXDP_FLAGS_INHIBIT_PROG_LOAD)
-        .bind_flags(mode | BindFlags::XDP_USE_NEED_WAKEUP)
+        .bind_flags(mode | BindFlags::XDP_USE_NEED_WAKEUP | scatter_gather)
         .build();
     let iface = config.iface.parse().map_err(|_| Errno::ENODEV)?;
     let umem = umem.kernel().ok_or(Errno::EINVAL)?;

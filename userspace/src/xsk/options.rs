@@ -8,7 +8,8 @@ use nix::sys::socket::{setsockopt, sockopt};
 
 use super::size::RingSize;
 
-/// What one packet in flight is charged for, at most: an skb of a full frame, with its overhead.
+/// What one frame in flight is charged for, at most: an skb of a full frame, with its overhead; a page
+/// for each further one of the same packet.
 const CHARGE: u64 = 8192;
 /// Largest send buffer asked for. The kernel doubles the number and keeps it in an `int`.
 const MOST: u64 = (i32::MAX / 2) as u64;

@@ -3,19 +3,25 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
+use arrayvec::ArrayVec;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv};
 use xsk_rs::{CompQueue, FillQueue, FrameDesc, RxQueue, TxQueue};
 
 use super::frame::{Frame, Packet};
+use super::gather::{Gather, Gathered};
 use super::pool::Pool;
 use super::size::RingSize;
-use super::umem::Umem;
-use crate::port::{FramePort, Liveness, Rings, Statistics};
+use super::umem::{MOST_PIECES, Umem};
+use crate::port::{FramePort, Liveness, Rings, Statistics, Taken, fitting};
 
 /// Descriptors moved at once. Two cache lines of a ring hold eight; 64 amortise the ring's shared
 /// positions, and more would only use more stack.
 const BATCH: usize = 64;
+const _: () = assert!(MOST_PIECES <= BATCH, "a packet's descriptors are given at once");
+
+/// Option of a descriptor: the next one has more of the same packet (`include/uapi/linux/if_xdp.h`).
+const XDP_PKT_CONTD: u32 = 1;
 
 /// Most wake-ups for one [`doorbell`](FramePort::doorbell). In copy mode one wake-up sends at most
 /// 32 packets (`TX_BATCH_SIZE`, `net/xdp/xsk.c`); what is left after these waits for the next turn, so
@@ -36,29 +42,50 @@ pub struct XskPort<'u> {
     queues: Queues,
     ring: RingSize,
     busy_poll: bool,
-    /// Frames the kernel has for receiving, the receive ring's included.
+    /// What has begun to be received, and has no end yet.
+    gather: Gather<'u>,
+    /// Frames the kernel has for receiving, the receive ring's and those of `gather` included.
     inbound: u32,
     /// Frames the kernel has for sending, the completion ring's included.
     outbound: u32,
 }
 
 impl<'u> XskPort<'u> {
-    pub(super) const fn new(
-        umem: &'u Umem,
-        queues: Queues,
-        ring: RingSize,
-        busy_poll: bool,
-    ) -> Self {
-        Self { umem, queues, ring, busy_poll, inbound: 0, outbound: 0 }
+    pub(super) fn new(umem: &'u Umem, queues: Queues, ring: RingSize, busy_poll: bool) -> Self {
+        let gather = Gather::default();
+        Self { umem, queues, ring, busy_poll, gather, inbound: 0, outbound: 0 }
     }
 
     fn assert_own<S>(&self, frame: &Frame<'u, S>) {
         assert!(std::ptr::eq(frame.umem(), self.umem), "a frame of another UMEM");
     }
 
-    /// Packets in the transmit ring the kernel has not looked at.
+    /// Frames in the transmit ring the kernel has not looked at.
     fn unsent(&mut self) -> u32 {
         self.ring.get().saturating_sub(self.queues.tx.nb_free_exact())
+    }
+
+    /// Gives the kernel these descriptors of frames that were surrendered.
+    fn send(&mut self, descriptors: &mut ArrayVec<FrameDesc, BATCH>) {
+        // SAFETY: each frame is of this UMEM and was surrendered just now.
+        let sent = unsafe { self.queues.tx.produce(descriptors) };
+        debug_assert_eq!(sent, descriptors.len(), "the room was asked for before");
+        self.outbound += descriptors.len() as u32;
+        descriptors.clear();
+    }
+
+    /// The descriptors of a packet: all but the last say that another follows.
+    fn describe(&self, packet: Frame<'u, Packet>, descriptors: &mut ArrayVec<FrameDesc, BATCH>) {
+        self.assert_own(&packet);
+        let mut left = Some(packet);
+        while let Some((mut piece, rest)) = left.take().map(Frame::split_first) {
+            piece.align();
+            let len = piece.as_ref().len();
+            let mut descriptor = self.umem.descriptor(piece.surrender(), len);
+            descriptor.set_options(if rest.is_some() { XDP_PKT_CONTD } else { 0 });
+            descriptors.push(descriptor);
+            left = rest;
+        }
     }
 
     /// Wakes the kernel until the transmit ring is empty or it stops taking from it.
@@ -106,19 +133,34 @@ fn liveness(error: &io::Error) -> Liveness {
 }
 
 impl<'u> FramePort<'u> for XskPort<'u> {
-    fn receive(&mut self, burst: &mut Vec<Frame<'u, Packet>>, now: u64) -> usize {
+    fn receive(
+        &mut self,
+        pool: &mut Pool<'u>,
+        burst: &mut Vec<Frame<'u, Packet>>,
+        now: u64,
+    ) -> Taken {
         let room = (burst.capacity() - burst.len()).min(BATCH);
         let mut descriptors = [FrameDesc::default(); BATCH];
         // SAFETY: the descriptors are blank, and the ring is of this port's UMEM.
         let count = unsafe { self.queues.rx.consume(&mut descriptors[..room]) };
-        self.inbound -= count as u32;
-        burst.extend(descriptors[..count].iter().map(|descriptor| {
+        let waited = self.gather.frames();
+        let mut taken = Taken::default();
+        for descriptor in &descriptors[..count] {
             let (at, len) = (descriptor.addr() as u32, descriptor.lengths().data() as u16);
             // SAFETY: the receive ring returned it: the kernel is done with this frame, has put `len`
             // bytes at `at` inside it, and no value of it was kept when it was surrendered.
-            unsafe { Frame::mint_packet(self.umem, at, len, now) }
-        }));
-        count
+            let piece = unsafe { Frame::mint_packet(self.umem, at, len, now) };
+            match self.gather.add(piece, descriptor.has_more_frames(), pool) {
+                Gathered::Packet(packet) => {
+                    burst.push(packet.stamped(now));
+                    taken.packets += 1;
+                }
+                Gathered::TooLong => taken.too_long += 1,
+                Gathered::Nothing => {}
+            }
+        }
+        self.inbound -= (waited + count - self.gather.frames()) as u32;
+        taken
     }
 
     fn transmit_room(&mut self) -> usize {
@@ -131,25 +173,15 @@ impl<'u> FramePort<'u> for XskPort<'u> {
     }
 
     fn transmit(&mut self, packets: &mut Vec<Frame<'u, Packet>>) -> usize {
-        let total = packets.len().min(self.transmit_room());
-        let mut left = total;
-        let mut leaving = packets.drain(..total);
-        while left > 0 {
-            let mut descriptors = [FrameDesc::default(); BATCH];
-            let count = left.min(BATCH);
-            for (slot, mut packet) in descriptors.iter_mut().zip(leaving.by_ref().take(count)) {
-                self.assert_own(&packet);
-                packet.align();
-                let len = packet.as_ref().len();
-                *slot = self.umem.descriptor(packet.surrender(), len);
+        let total = fitting(packets, self.transmit_room());
+        let mut descriptors = ArrayVec::new();
+        for packet in packets.drain(..total) {
+            if descriptors.remaining_capacity() < packet.frames() {
+                self.send(&mut descriptors);
             }
-            // SAFETY: each frame is of this UMEM and was surrendered just now.
-            let sent = unsafe { self.queues.tx.produce(&descriptors[..count]) };
-            debug_assert_eq!(sent, count, "the room was asked for before");
-            left -= count;
+            self.describe(packet, &mut descriptors);
         }
-        drop(leaving);
-        self.outbound += total as u32;
+        self.send(&mut descriptors);
         total
     }
 
@@ -202,7 +234,7 @@ impl<'u> FramePort<'u> for XskPort<'u> {
     }
 
     fn rings(&mut self) -> Rings {
-        let receive = self.queues.rx.nb_avail_exact();
+        let receive = self.queues.rx.nb_avail_exact() + self.gather.frames() as u32;
         let completion = self.queues.completion.nb_avail_exact();
         Rings {
             fill: self.inbound - receive,

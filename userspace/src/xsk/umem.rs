@@ -10,20 +10,36 @@ use xsk_rs::FrameDesc;
 use xsk_rs::config::{FrameSize, QueueSize, UmemConfig};
 
 use super::frame::Frame;
+use super::links::Links;
 use super::pages::{HugePages, Pages};
 use super::pool::Pool;
 use super::size::{FrameCount, RingSize};
 
 /// Bytes of a frame. Half of it would do for an MTU of 1,500 and save memory; a whole page serves
-/// any MTU up to [`MAX_MTU`] and never straddles two.
+/// any MTU up to [`FRAME_MTU`] and never straddles two.
 pub const FRAME_SIZE: usize = 4096;
 
 /// Bytes before a packet in its frame: what the kernel keeps for XDP programs that grow a header
 /// (`XDP_PACKET_HEADROOM`, `include/uapi/linux/bpf.h`).
 pub const HEADROOM: usize = 256;
 
-/// Largest IP packet that fits a frame behind Ethernet and two VLAN tags.
-pub const MAX_MTU: usize = FRAME_SIZE - HEADROOM - 22;
+/// Bytes a packet can have in one frame.
+const ROOM: usize = FRAME_SIZE - HEADROOM;
+
+/// Bytes before the IP header: Ethernet and two VLAN tags.
+const LINK: usize = 22;
+
+/// Largest IP packet that fits one frame behind Ethernet and two VLAN tags. A larger one spans several,
+/// which the driver has to be able to do (multi-buffer).
+pub const FRAME_MTU: usize = ROOM - LINK;
+
+/// Largest IP packet of a wire: nine KiB, the most that Ethernet adapters agree on.
+pub const MAX_MTU: usize = 9_216;
+
+/// Most frames of one packet: what the largest IP packet takes. A wire has none so large, but a veth
+/// peer that leaves segmentation to others sends them. Copy mode can send as many (`MAX_SKB_FRAGS` + 1,
+/// `include/linux/skbuff.h`).
+pub const MOST_PIECES: usize = (LINK + 65_535).div_ceil(ROOM);
 
 /// A region of frames, shared with the kernel or (in tests) with nobody.
 ///
@@ -34,6 +50,7 @@ pub struct Umem {
     frames: FrameCount,
     backing: Backing,
     pages: Pages,
+    links: Links,
     pool_taken: AtomicBool,
     lost: AtomicU32,
 }
@@ -100,9 +117,10 @@ impl Umem {
         Self::new(base, frames, Backing::Heap(memory), Pages::Heap)
     }
 
-    const fn new(base: NonNull<u8>, frames: FrameCount, backing: Backing, pages: Pages) -> Self {
+    fn new(base: NonNull<u8>, frames: FrameCount, backing: Backing, pages: Pages) -> Self {
         let (pool_taken, lost) = (AtomicBool::new(false), AtomicU32::new(0));
-        Self { base, frames, backing, pages, pool_taken, lost }
+        let links = Links::new(frames.get());
+        Self { base, frames, backing, pages, links, pool_taken, lost }
     }
 
     /// All its frames.
@@ -144,8 +162,13 @@ impl Umem {
         self.lost.load(Ordering::Relaxed)
     }
 
-    pub(super) fn count_lost(&self) {
-        self.lost.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn count_lost(&self, frames: u32) {
+        self.lost.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    /// Which frame follows which.
+    pub(super) const fn links(&self) -> &Links {
+        &self.links
     }
 
     /// Bytes of all frames together.
@@ -161,7 +184,7 @@ impl Umem {
         }
     }
 
-    /// The descriptor of the frame at `offset`, with a packet of `len` bytes at its home.
+    /// The descriptor of the frame at `offset`, with `len` bytes at its home.
     pub(super) fn descriptor(&self, offset: u32, len: usize) -> FrameDesc {
         let Backing::Kernel { umem, descriptors } = &self.backing else {
             unreachable!("only a socket asks, and a socket is opened on the kernel's UMEM")

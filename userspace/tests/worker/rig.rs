@@ -37,6 +37,7 @@ pub(crate) struct Rig<'u> {
     pub(crate) handle: Handle,
     pub(crate) heartbeat: Arc<Heartbeat>,
     pub(crate) now: u64,
+    mtu: usize,
 }
 
 impl<'u> Rig<'u> {
@@ -52,7 +53,7 @@ impl<'u> Rig<'u> {
         let (worker, handle) =
             Worker::new(config, umem.pool(), port, MemHost::default(), hops, heartbeat.beat(0))
                 .unwrap();
-        let mut rig = Self { worker, handle, heartbeat, now: 0 };
+        let mut rig = Self { worker, handle, heartbeat, now: 0, mtu: config.mtu };
         rig.turn();
         rig
     }
@@ -100,8 +101,9 @@ impl<'u> Rig<'u> {
 
     /// The TCP payload of everything that went out on the wire, in order, with every header checked.
     pub(crate) fn wire_payload(&mut self) -> Vec<u8> {
+        let mtu = self.mtu;
         let sent = self.wire().wire.iter();
-        sent.flat_map(|bytes| checked_payload(bytes).to_vec()).collect()
+        sent.flat_map(|bytes| checked_payload(bytes, mtu).to_vec()).collect()
     }
 }
 
@@ -115,8 +117,8 @@ pub(crate) fn tcp_payload(ip: &[u8]) -> &[u8] {
 }
 
 /// Its payload, after an independent parser has found lengths and checksums right.
-pub(crate) fn checked_payload(packet: &[u8]) -> &[u8] {
-    assert!(packet.len() <= 14 + 1500, "{} bytes on the wire", packet.len());
+pub(crate) fn checked_payload(packet: &[u8], mtu: usize) -> &[u8] {
+    assert!(packet.len() <= 14 + mtu, "{} bytes on the wire", packet.len());
     assert_eq!(packet[..14], LINK);
     let sliced = etherparse::SlicedPacket::from_ethernet(packet).unwrap();
     let Some(etherparse::NetSlice::Ipv4(ip)) = sliced.net else { panic!("not IPv4") };

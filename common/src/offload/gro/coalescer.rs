@@ -41,6 +41,8 @@ pub struct Coalescer<H> {
     /// Storage for trains.
     spare: Vec<Vec<H>>,
     held: usize,
+    /// Pieces of the packets that are held.
+    pieces: usize,
 }
 
 /// A train that is held.
@@ -69,6 +71,7 @@ impl<H: Buffer> Coalescer<H> {
             spacing: Spacing::new(config.flows.max(1), ceiling),
             spare: (0..config.flows + config.spare_trains).map(|_| storage()).collect(),
             held: 0,
+            pieces: 0,
             config,
         }
     }
@@ -133,6 +136,12 @@ impl<H: Buffer> Coalescer<H> {
         self.held
     }
 
+    /// How many pieces the packets that are held have.
+    #[must_use]
+    pub fn held_pieces(&self) -> usize {
+        self.pieces
+    }
+
     /// Takes back the storage of a train whose packets have gone.
     pub fn recycle(&mut self, mut packets: Vec<H>) {
         packets.clear();
@@ -161,6 +170,7 @@ impl<H: Buffer> Coalescer<H> {
         train.held.extend(&examined, ids);
         train.packets.push(packet);
         self.held += 1;
+        self.pieces += examined.pieces;
         if let Some(reason) = rules::closing(&train.held, &examined, &self.config) {
             return self.release(slot, reason, out);
         }
@@ -184,6 +194,7 @@ impl<H: Buffer> Coalescer<H> {
         if let Some(slot) = self.table.insert(hash, flow, train) {
             self.wheel.insert(slot, now, due);
             self.held += 1;
+            self.pieces += examined.pieces;
         }
     }
 
@@ -197,6 +208,7 @@ impl<H: Buffer> Coalescer<H> {
         if let Some(Slot { held, packets, .. }) = self.table.remove(slot) {
             self.wheel.remove(slot);
             self.held -= packets.len();
+            self.pieces -= held.pieces;
             out.train(Train::new(packets, held.shape(self.config.profile)), reason);
         }
     }

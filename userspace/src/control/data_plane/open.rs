@@ -124,6 +124,7 @@ fn sockets<'u>(
             queue,
             ring: RingSize::new(settings.ring)?,
             zero_copy: settings.zero_copy,
+            multi_buffer: false,
             busy_poll: settings.busy_poll.then_some(settings.busy_poll_budget),
         };
         let mut pool = umem.pool();
