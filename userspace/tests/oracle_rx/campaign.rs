@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::bed::Bed;
 use crate::burst::{Family, Sent, generate};
 use crate::exceptions::EXCEPTIONS;
-use crate::trial::{Difference, Offer, Verdict, trial};
+use crate::offer::Offer;
+use crate::trial::{Difference, Verdict, trial};
 
 /// At least so many bursts have to agree without any exception.
 const ENOUGH: usize = 2000;

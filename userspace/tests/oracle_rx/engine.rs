@@ -6,6 +6,7 @@ use sluice_common::reason::FlushReason;
 use sluice_common::testing::Packet;
 use sluice_common::wire::{Addresses, Bytes, Headers, Link, tcp};
 
+use crate::offer::Offer;
 use crate::outcome::Outcome;
 
 /// How one packet is given to the engine. All false: as it came.
@@ -37,8 +38,12 @@ impl Buffer for Numbered {
 }
 
 /// What comes out, in order, each with the engine's reason.
-pub(crate) fn run(burst: &[Vec<u8>], handling: &[Handling]) -> Vec<(Outcome, Option<FlushReason>)> {
-    let mut run = Run { burst, coalescer: Coalescer::new(config()), out: Vec::new() };
+pub(crate) fn run(
+    burst: &[Vec<u8>],
+    handling: &[Handling],
+    offer: Offer,
+) -> Vec<(Outcome, Option<FlushReason>)> {
+    let mut run = Run { burst, coalescer: Coalescer::new(config(offer)), out: Vec::new() };
     for (number, one) in handling.iter().enumerate() {
         run.push(number, one);
     }
@@ -49,8 +54,9 @@ pub(crate) fn run(burst: &[Vec<u8>], handling: &[Handling]) -> Vec<(Outcome, Opt
     out
 }
 
-fn config() -> GroConfig {
+fn config(offer: Offer) -> GroConfig {
     GroConfig {
+        udp: offer.udp,
         profile: Profile::Linux,
         hold: Hold::EndOfBurst,
         flows: FLOWS,

@@ -6,6 +6,7 @@
 //! | `bed` | the kernel's side: a wire into a kernel that coalesces |
 //! | `engine` | the engine's side |
 //! | `outcome` | what came out, in the same words for both |
+//! | `offer` | what the kernel coalesces at all |
 //! | `burst` | what is sent: the burst a seed and a number tell |
 //! | `exceptions` | where the engine differs on purpose, and why |
 //! | `seen` | what the exceptions are told by |
@@ -22,6 +23,7 @@ mod campaign;
 mod documented;
 mod engine;
 mod exceptions;
+mod offer;
 mod outcome;
 mod seen;
 mod trial;

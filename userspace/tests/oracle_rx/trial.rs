@@ -1,36 +1,15 @@
 //! One burst through both, and what to say where they differ.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use sluice_common::reason::FlushReason;
-use sluice_common::testing::Packet;
-use sluice_common::wire::EtherType;
 
 use crate::bed::Bed;
 use crate::burst::Sent;
 use crate::engine::{self, Handling};
 use crate::exceptions::EXCEPTIONS;
+use crate::offer::Offer;
 use crate::outcome::Outcome;
 use crate::seen::Burst;
-
-/// What the kernel can coalesce.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Offer {
-    /// Packets with VLAN tags.
-    pub(crate) vlan: bool,
-}
-
-impl Offer {
-    /// What it does with a train of each kind. TCP it has to merge.
-    pub(crate) fn of(bed: &mut Bed) -> Result<Self> {
-        let mut merges = |tags: Vec<(EtherType, u16)>| -> Result<bool> {
-            let first = Packet { tags, ..Packet::tcp4() };
-            let pair = [first.build(), first.next().build()];
-            Ok(bed.run(&pair)?.len() == 1)
-        };
-        ensure!(merges(vec![])?, "this kernel does not even merge plain TCP");
-        Ok(Self { vlan: merges(vec![(EtherType::VLAN, 5)])? })
-    }
-}
 
 /// What came of a burst.
 pub(crate) enum Verdict {
@@ -71,7 +50,7 @@ fn explain(
     offer: Offer,
 ) -> Result<Vec<usize>, Vec<(Outcome, Option<FlushReason>)>> {
     let agrees = |exceptions: &[usize]| {
-        let out = engine::run(bytes, &handling(bytes, exceptions, offer).0);
+        let out = engine::run(bytes, &handling(bytes, exceptions, offer).0, offer);
         (kernel.iter().eq(out.iter().map(|(outcome, _)| outcome)), out)
     };
     if agrees(&[]).0 {
