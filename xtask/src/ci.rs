@@ -27,6 +27,7 @@ fn checks() -> Vec<Step> {
         Step::new("cargo xtask test --no-setup"),
         Step::new("cargo xtask run --seconds 2 --json"),
         Step::new("cargo xtask instructions"),
+        Step::new("cargo xtask api"),
         Step::new("cargo xtask rules --check"),
     ];
     for apart in ["xdp-ebpf", "fuzz"] {

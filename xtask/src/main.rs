@@ -8,10 +8,12 @@
 //! | `test` | every test there is |
 //! | `rules` | which tests prove which rule |
 //! | `instructions` | how many instructions the hot functions take |
+//! | `api` | the public surface of `sluice-common` |
 //! | `ci` | everything that has to be right before a change lands |
 //! | `step` | a command, said before it is run |
 //! | `workspace` | where things are |
 
+mod api;
 mod ci;
 mod instructions;
 mod lab;
@@ -42,6 +44,7 @@ enum Task {
     Lab(lab::Lab),
     Rules(rules::Rules),
     Instructions(instructions::Instructions),
+    Api(api::Api),
     Ci(ci::Ci),
 }
 
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Task::Lab(task) => task.run(),
         Task::Rules(task) => task.run(),
         Task::Instructions(task) => task.run(),
+        Task::Api(task) => task.run(),
         Task::Ci(task) => task.run(),
     };
     match outcome {

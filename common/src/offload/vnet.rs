@@ -140,6 +140,13 @@ impl VnetHeader {
         })
     }
 
+    /// The header, and the packet behind it.
+    #[inline]
+    #[must_use]
+    pub fn split(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        Some((Self::parse(bytes)?, &bytes[Self::LEN..]))
+    }
+
     /// The header as bytes.
     #[inline]
     #[must_use]
@@ -177,6 +184,7 @@ mod tests {
         assert_eq!(bytes[2..], *words.as_flattened());
         assert_eq!(VnetHeader::parse(&bytes), Some(header));
         assert_eq!(VnetHeader::parse(&bytes[..9]), None);
+        assert_eq!(VnetHeader::split(&bytes), Some((header, &[][..])));
         assert!(header.needs_csum());
     }
 
