@@ -180,7 +180,8 @@ type Lie = (&'static str, fn(&mut VnetHeader));
 
 #[test]
 fn s15_bad_vnet_header_each_lie_is_refused() {
-    let lies: [Lie; 5] = [
+    let lies: [Lie; 6] = [
+        ("no checksum in each datagram", |vnet| vnet.flags = 0),
         ("a header longer than the packet", |vnet| vnet.hdr_len = 9999),
         ("a size of 0", |vnet| vnet.gso_size = 0),
         ("a checksum that begins elsewhere", |vnet| vnet.csum_start += 2),
@@ -218,6 +219,8 @@ fn s15_unknown_gso_type_the_kind_and_the_protocol_have_to_agree() {
     }
     let tcp = Packet { protocol: Protocol::TCP, ..super4(3000) };
     assert_eq!(refused(&tcp, |_| {}), Some(DropReason::UnknownGsoType));
+    let ecn = |vnet: &mut VnetHeader| vnet.gso_type |= GsoType::ECN.0 as u8;
+    assert_eq!(refused(&super4(3000), ecn), Some(DropReason::UnknownGsoType));
 }
 
 #[test]

@@ -116,3 +116,31 @@ fn zero_sums() -> Vec<Case> {
     }
     cases
 }
+
+/// UDP that is cut into datagrams.
+pub(crate) fn uso() -> Vec<Case> {
+    let udp = |len| both(len).map(|packet| Packet { protocol: Protocol::UDP, ..packet });
+    let mut cases = Vec::new();
+    for (len, size) in
+        [(1, 1), (2, 1), (3, 2), (128, 1), (129, 1), (256, 2), (257, 2), (1_472, 1_472)]
+    {
+        cases.extend(udp(len).map(|packet| Case::new("a small size", packet, size)));
+    }
+    for size in [511, 512, 1_472, 32_767, 65_000, 65_506, 65_507, 65_534] {
+        let [v4, v6] = udp(65_535 - 48);
+        let v4 = v4.with_payload(&payload(65_535 - 28));
+        cases.extend([v4, v6].map(|packet| Case::new("the 64 KiB edge", packet, size)));
+    }
+    for (size, which) in [(100, 0), (100, 1), (100, 2), (100, 3), (1_000, 0)] {
+        for mut packet in udp(333) {
+            zero_checksum(&mut packet, size, which);
+            cases.push(Case::new("a checksum of 0", packet, size as u16));
+        }
+    }
+    for checksum in [Field::Is(0), Field::Is(0xffff)] {
+        cases.extend(udp(333).map(|packet| {
+            Case::new("a partial checksum of 0 or of all ones", Packet { checksum, ..packet }, 100)
+        }));
+    }
+    cases
+}

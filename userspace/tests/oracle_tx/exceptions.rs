@@ -32,7 +32,8 @@ pub(crate) static EXCEPTIONS: &[Exception] = &[
                  reset of its own. No stack makes such a super-packet: Sluice refuses it.",
         example: || Case::new("SYN", Packet { flags: Flags::SYN, ..plain(100) }, 40),
         explains: |case, kernel, engine| {
-            let flags = Flags(case.ip[transport_at(&case.packet) + 13]);
+            let flags =
+                case.ip.get(transport_at(&case.packet) + 13).copied().map_or(Flags(0), Flags);
             flags.intersects(Flags::SYN.with(Flags::RST))
                 && kernel.is_ok()
                 && *engine == Err(DropReason::SynRstSuper)
@@ -148,12 +149,47 @@ pub(crate) static EXCEPTIONS: &[Exception] = &[
                 && packets().all(|(kernel, engine)| same_but(kernel, engine, at))
         },
     },
+    Exception {
+        name: "more than 128 datagrams",
+        rule: "S10",
+        reason: "The kernel lets no socket send more at once and takes no more from a device either \
+                 (`UDP_MAX_SEGMENTS`). Here the port's ring bounds them, as it bounds the segments of TCP.",
+        example: || Case::new("129 datagrams", udp(129), 1),
+        explains: |case, kernel, engine| {
+            case.packet.protocol == Protocol::UDP
+                && *kernel == Err(Some(Errno::EINVAL))
+                && engine.as_ref().is_ok_and(|packets| packets.len() > 128)
+        },
+    },
+    Exception {
+        name: "a UDP length that is not the datagram's",
+        rule: "S15",
+        reason: "As with the IP length: the kernel writes others and does not look.",
+        example: || {
+            let mut case = Case::new("a UDP length one too many", udp(100), 40);
+            case.ip[25] += 1;
+            case
+        },
+        explains: |case, kernel, engine| {
+            let at = transport_at(&case.packet) + 4;
+            let len = usize::from(u16::from_be_bytes([case.ip[at], case.ip[at + 1]]));
+            case.packet.protocol == Protocol::UDP
+                && at - 4 + len != case.ip.len()
+                && kernel.is_ok()
+                && *engine == Err(DropReason::BadVnetHeader)
+        },
+    },
 ];
 
 /// A truthful TCP super-packet over IPv4 without options.
 fn plain(len: usize) -> Packet {
     let packet = Packet { checksum: Field::Partial, options: Vec::new(), ..Packet::tcp4() };
     packet.with_payload(&vec![0x5a; len])
+}
+
+/// The same with UDP.
+fn udp(len: usize) -> Packet {
+    Packet { protocol: Protocol::UDP, ..plain(len) }
 }
 
 fn ip_len(case: &Case) -> usize {

@@ -39,6 +39,19 @@ pub(crate) fn tcp(dice: &mut Dice) -> Case {
     case
 }
 
+/// A UDP super-packet of datagrams (USO), truthful in all.
+pub(crate) fn uso(dice: &mut Dice) -> Case {
+    let mut packet = Packet { protocol: Protocol::UDP, ..headers(dice) };
+    let (len, size) = lengths(dice, 65_535 - transport_at(&packet) - 8);
+    // No socket makes more datagrams than this, and the kernel takes no more (`UDP_MAX_SEGMENTS`).
+    packet.payload = dice.bytes(len.min(128 * size));
+    let zero = dice.one_in(8).then(|| dice.any() as usize);
+    if let Some(which) = zero {
+        zero_checksum(&mut packet, size, which);
+    }
+    Case::new("datagrams", packet, size as u16)
+}
+
 /// Link and IP header of any kind, and no payload.
 fn headers(dice: &mut Dice) -> Packet {
     let mut packet = if dice.one_in(2) { Packet::tcp4() } else { Packet::tcp6() };
@@ -150,18 +163,20 @@ pub(crate) fn zero_checksum(packet: &mut Packet, size: usize, which: usize) {
     packet.payload[range.start..range.start + 2].copy_from_slice(&bytes[at..at + 2]);
 }
 
-/// A TCP super-packet that lies, or whose vnet header does.
+/// A super-packet that lies, or whose vnet header does.
 pub(crate) fn lie(dice: &mut Dice) -> Case {
-    let mut case = tcp(dice);
-    let lies: [fn(&mut Case, &mut Dice); 15] = [
+    let mut case = if dice.one_in(2) { tcp(dice) } else { uso(dice) };
+    let lies: [fn(&mut Case, &mut Dice); 17] = [
         |case, _| named(case, "a segment size of 0").vnet.gso_size = 0,
         |case, _| named(case, "a segment size that means a list").vnet.gso_size = 0xffff,
         |case, dice| named(case, "a kind there is none of").vnet.gso_type = dice.of(&[2, 6, 7, 64]),
-        |case, _| named(case, "the other family").vnet.gso_type ^= 5,
+        |case, dice| {
+            named(case, "another kind that there is").vnet.gso_type = dice.of(&[1, 4, 5, 0x85]);
+        },
         |case, _| named(case, "a header longer than the packet").vnet.hdr_len = 65_000,
         |case, _| {
-            let case = named(case, "a checksum at the place of UDP's");
-            (case.vnet.flags, case.vnet.csum_offset) = (VnetHeader::NEEDS_CSUM, 6);
+            let case = named(case, "a checksum at the place of the other protocol's");
+            (case.vnet.flags, case.vnet.csum_offset) = (1, case.vnet.csum_offset ^ 6 ^ 16);
         },
         |case, _| {
             let case = named(case, "a checksum behind the packet");
@@ -173,13 +188,16 @@ pub(crate) fn lie(dice: &mut Dice) -> Case {
         },
         |case, dice| {
             let at = transport_at(&case.packet) + 12;
-            named(case, "a short TCP header").ip[at] = (dice.between(0, 4) as u8) << 4;
+            if case.packet.protocol == Protocol::TCP {
+                named(case, "a short TCP header").ip[at] = (dice.between(0, 4) as u8) << 4;
+            }
         },
         |case, _| {
             let at = transport_at(&case.packet) + 12;
-            named(case, "a TCP header longer than the packet");
-            case.ip.truncate(at + 8 + 10);
-            case.ip[at] = 0xf0;
+            if case.packet.protocol == Protocol::TCP {
+                named(case, "a TCP header longer than the packet").ip.truncate(at + 8 + 10);
+                case.ip[at] = 0xf0;
+            }
         },
         |case, _| {
             named(case, "another protocol");
@@ -204,6 +222,18 @@ pub(crate) fn lie(dice: &mut Dice) -> Case {
         |case, dice| {
             let at = checksum_at(&case.packet);
             named(case, "another partial checksum").ip[at] ^= dice.between(1, 255) as u8;
+        },
+        |case, dice| {
+            let at = transport_at(&case.packet) + 5;
+            if case.packet.protocol == Protocol::UDP {
+                named(case, "another UDP length").ip[at] ^= dice.between(1, 255) as u8;
+            }
+        },
+        |case, _| {
+            // Behind a tag a packet socket finds no transport header.
+            if case.packet.tags.is_empty() {
+                named(case, "nothing said of the checksum").vnet.flags = 0;
+            }
         },
     ];
     dice.of(&lies)(&mut case, dice);

@@ -64,6 +64,17 @@ fn s4_s5_s6_s9_s17_tcp_at_the_edges_is_cut_into_the_bytes_the_kernel_makes() -> 
 }
 
 #[test]
+fn s9_s10_datagrams_are_cut_into_the_bytes_the_kernel_makes() -> Result<()> {
+    let (kernel, mut tally) = (Kernel::new()?, Tally::default());
+    generated(&mut tally, &kernel, 1_000, generate::uso)?;
+    for (index, case) in corners::uso().iter().enumerate() {
+        tally.judge(&kernel, case, &format!("corner {index}"))?;
+    }
+    tally.finish("USO")?;
+    mostly_cut(&tally, 1_000)
+}
+
+#[test]
 fn s15_what_the_kernel_refuses_is_refused() -> Result<()> {
     let (kernel, mut tally) = (Kernel::new()?, Tally::default());
     generated(&mut tally, &kernel, 600, generate::lie)?;

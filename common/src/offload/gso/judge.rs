@@ -167,26 +167,27 @@ fn outer_lies(packet: &[u8], outer: &Headers, tunnel: &Tunnel) -> bool {
         || tunnel.kind.is_udp() && packet.be16(transport + udp::LENGTH).is_none_or(udp_len)
 }
 
-/// What a super-packet of this type carries. Linux lets no socket send more than 128 datagrams at once
-/// (`UDP_MAX_SEGMENTS`), but takes any number from a device; what bounds them here is what bounds the segments of
-/// TCP, the port's ring (S16).
+/// What a super-packet of this type carries. Linux takes no more than 128 datagrams at once (`UDP_MAX_SEGMENTS`);
+/// what bounds them here is what bounds the segments of TCP, the port's ring (S16).
 fn protocol_of(gso_type: GsoType) -> Option<Protocol> {
     match gso_type.kind() {
         GsoType::TCPV4 | GsoType::TCPV6 => Some(Protocol::TCP),
-        GsoType::UDP_L4 => Some(Protocol::UDP),
+        // CWR is TCP's.
+        GsoType::UDP_L4 if !gso_type.has(GsoType::ECN) => Some(Protocol::UDP),
         _ => None,
     }
 }
 
 /// Whether packet and vnet header disagree, or the packet with itself.
 fn lies(packet: &[u8], headers: &Headers, vnet: &VnetHeader) -> bool {
-    let is_other_family = match GsoType(vnet.gso_type.into()).kind() {
+    let is_another = match GsoType(vnet.gso_type.into()).kind() {
         GsoType::TCPV4 => headers.is_ipv6(),
         GsoType::TCPV6 => !headers.is_ipv6(),
-        // One kind for both families.
+        // One kind for both families; a checksum over all of it would be no datagram's.
+        GsoType::UDP_L4 => !vnet.needs_csum(),
         _ => false,
     };
-    is_other_family
+    is_another
         || headers.fragment != Fragment::Whole
         || !length_is_true(packet, headers)
         || matches!(vnet.gso_size, 0 | BY_FRAGS)
