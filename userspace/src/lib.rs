@@ -3,9 +3,10 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`cli`] | the command line: run, check, features, stats |
+//! | [`cli`] | the command line: run, check, explain, features, stats |
 //! | [`config`] | the configuration file: what may be said, and what is wrong with it |
 //! | [`control`] | the two processes: what is changed on the machine, watched and put back |
+//! | [`explain`] | what the coalescer would do with the packets of a capture |
 //! | [`observe`] | what is counted, and how it is told |
 //! | [`pipeline`] | the worker: receive, coalesce, hand over; take, segment, transmit |
 //! | [`port`] | where packets come from and go to, and what each place can take |
@@ -17,6 +18,7 @@
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod explain;
 pub mod observe;
 pub mod pipeline;
 pub mod port;

@@ -26,7 +26,7 @@ fn assert_refused(arguments: &[&str], code: i32, parts: &[&str]) {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    for command in ["run", "check", "features", "stats"] {
+    for command in ["run", "check", "features", "stats", "explain"] {
         let output = sluice(&[command, "--help"]);
         assert_eq!(output.status.code(), Some(0));
         let help = text(&output.stdout);

@@ -5,6 +5,7 @@
 
 mod check;
 mod data_plane;
+mod explain;
 mod features;
 mod run;
 mod ssh;
@@ -32,6 +33,7 @@ Examples:
   sluice features eth1                     what can this interface do?
   sluice run --config /etc/sluice.toml     start; stop with Ctrl-C or SIGTERM
   sluice stats --json                      what is the running process doing?
+  sluice explain --pcap capture.pcap       why did these packets not merge?
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
 
@@ -45,6 +47,8 @@ enum Command {
     Features(features::Args),
     /// Show the counters of the running process.
     Stats(stats::Args),
+    /// Tell what the coalescer does with the packets of a capture, packet by packet, and why.
+    Explain(explain::Args),
     /// The part that moves packets; started by `run`.
     #[command(hide = true)]
     DataPlane,
@@ -90,6 +94,7 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::execute(&args),
         Command::Features(args) => features::execute(&args),
         Command::Stats(args) => stats::execute(&args),
+        Command::Explain(args) => explain::execute(&args),
         Command::DataPlane => data_plane::execute(),
     };
     match outcome {
