@@ -4,7 +4,7 @@ use sluice_common::checksum::Sum;
 use sluice_common::offload::{Buffer, ChecksumMode, Coalescer, GroConfig, Hold, Profile, Train};
 use sluice_common::reason::FlushReason;
 use sluice_common::testing::Packet;
-use sluice_common::wire::{Addresses, Bytes, Headers, Link, tcp};
+use sluice_common::wire::{Addresses, Bytes, Headers, Link, Protocol, tcp, udp};
 
 use crate::offer::Offer;
 use crate::outcome::Outcome;
@@ -103,12 +103,18 @@ fn in_lane(mut bytes: Vec<u8>, lane: usize) -> Vec<u8> {
     let (transport, Some(ports)) = (usize::from(headers.transport), headers.ports) else {
         return bytes;
     };
-    let Some(checksum) = bytes.be16(transport + 16).filter(|_| lane > 0) else { return bytes };
+    let is_udp = headers.protocol == Protocol::UDP;
+    let at = transport + if is_udp { udp::CHECKSUM } else { tcp::CHECKSUM };
+    let Some(before) = bytes.be16(at).filter(|_| lane > 0) else { return bytes };
     let port = ports.src.wrapping_add(1000 * lane as u16);
     // RFC 1624, equation 3.
-    let checksum = (Sum::of(!checksum) + Sum::of(!ports.src) + Sum::of(port)).checksum();
+    let checksum = match (Sum::of(!before) + Sum::of(!ports.src) + Sum::of(port)).checksum() {
+        _ if is_udp && before == 0 => 0,
+        0 if is_udp => 0xffff,
+        checksum => checksum,
+    };
     bytes[transport..transport + 2].copy_from_slice(&port.to_be_bytes());
-    bytes[transport + 16..transport + 18].copy_from_slice(&checksum.to_be_bytes());
+    bytes[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
     bytes
 }
 

@@ -33,7 +33,12 @@ use burst::Family;
 
 #[test]
 fn the_kernel_coalesces_tcp_alike() -> Result<()> {
-    campaign::run(Family::Tcp)
+    campaign::run(Family::Tcp, "", false)
+}
+
+#[test]
+fn the_kernel_coalesces_udp_alike() -> Result<()> {
+    campaign::run(Family::Udp, "rx-udp-gro-forwarding on", true)
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use sluice_common::checksum::{naive, pseudo_header};
 use sluice_common::flow::FlowKey;
-use sluice_common::wire::{Bytes, EtherType, Headers, Link, Protocol, ethernet, tcp};
+use sluice_common::wire::{Bytes, EtherType, Headers, Link, Protocol, ethernet, tcp, udp};
 
 use crate::engine::Handling;
 
@@ -102,6 +102,10 @@ impl<'a> Seen<'a> {
         self.headers().is_some_and(|headers| headers.protocol == Protocol::TCP)
     }
 
+    pub(crate) fn is_udp(&self) -> bool {
+        self.headers().is_some_and(|headers| headers.protocol == Protocol::UDP)
+    }
+
     pub(crate) fn network(&self) -> usize {
         self.headers().map_or(0, |headers| headers.network.into())
     }
@@ -122,17 +126,32 @@ impl<'a> Seen<'a> {
         self.network() + usize::from(len) + plus
     }
 
-    /// The sum of TCP header, payload and pseudo header; 0xFFFF where the checksum is right.
-    pub(crate) fn tcp_sum(&self) -> u16 {
+    /// The sum of transport header, payload and pseudo header; 0xFFFF where the checksum is right.
+    pub(crate) fn transport_sum(&self) -> u16 {
         let Some(headers) = self.headers() else { return 0 };
         let transport = self.bytes().get(self.transport()..).unwrap_or_default();
-        let pseudo = pseudo_header(&headers.addresses, Protocol::TCP, transport.len() as u16);
+        let pseudo = pseudo_header(&headers.addresses, headers.protocol, transport.len() as u16);
         (pseudo + naive(transport)).folded()
     }
 
-    pub(crate) fn has_tcp_header(&self) -> bool {
-        let words = self.bytes().byte(self.transport() + 12).unwrap_or(0) >> 4;
-        words >= 5 && self.transport() + usize::from(words) * 4 <= self.bytes().len()
+    /// Whether all of the TCP or UDP header is there.
+    pub(crate) fn has_transport_header(&self) -> bool {
+        let len = if self.is_udp() {
+            udp::HEADER_LEN
+        } else {
+            let words = self.bytes().byte(self.transport() + 12).unwrap_or(0) >> 4;
+            if words < 5 {
+                return false;
+            }
+            usize::from(words) * 4
+        };
+        self.transport() + len <= self.bytes().len()
+    }
+
+    /// The UDP checksum and length.
+    pub(crate) fn udp(&self) -> Option<(u16, u16)> {
+        let word = |at| self.bytes().be16(self.transport() + at).filter(|_| self.is_udp());
+        Some((word(udp::CHECKSUM)?, word(4)?))
     }
 
     pub(crate) fn flags(&self) -> tcp::Flags {

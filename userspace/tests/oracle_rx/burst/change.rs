@@ -101,19 +101,31 @@ fn misbehaving(flow: &mut Flow, burst: &mut Vec<Sent>, random: &mut Random) {
     burst.push(sent);
 }
 
+/// Makes version 5 of 4, and 7 of 6.
+const OTHER_VERSION: u8 = 0x10;
+
+impl Sent {
+    fn has_other_version(&self) -> bool {
+        matches!(self.damage, Some(Damage::Flip(_, OTHER_VERSION)))
+    }
+}
+
 /// A packet that something happened to on its way.
 fn damaged(flow: &mut Flow, burst: &mut Vec<Sent>, random: &mut Random) {
     let sent = flow.next(flow.mss, random);
     let len = sent.packet.build().len();
     let network = 14 + 4 * sent.packet.tags.len();
-    let damage = match random.below(6) {
+    let damage = match random.below(7) {
         // The VLAN tags stay whole: the kernel drops a packet that ends in one.
         0 => Damage::Cut(34 + random.below(len - 34)),
         // Not the MAC addresses and EtherTypes: those of the marker are not to be met by chance.
-        1 => Damage::Flip(network + random.below(60), 1 << random.below(8)),
-        // Another IP version.
-        2 => Damage::Flip(network, 0x10),
-        3 => Damage::Length(random.one_of(&[-1, 1, -40, 100])),
+        1 => Damage::Flip(network + 1 + random.below(59), 1 << random.below(8)),
+        // Another IP version. One in a burst: two of no version Linux compares by whatever stands there.
+        2 if !burst.iter().any(Sent::has_other_version) => Damage::Flip(network, OTHER_VERSION),
+        3 if sent.packet.protocol == Protocol::UDP => {
+            Damage::UdpLength(random.one_of(&[-1, 1, 100]))
+        }
+        3 | 4 => Damage::Length(random.one_of(&[-1, 1, -40, 100])),
         _ => Damage::AllOnes,
     };
     burst.push(Sent { damage: Some(damage), ..sent });

@@ -13,6 +13,8 @@ use crate::bed::MAX_BURST;
 pub(crate) enum Family {
     /// TCP over IPv4 and IPv6.
     Tcp,
+    /// UDP, and some TCP between.
+    Udp,
 }
 
 /// One sender: what it sends next.
@@ -95,9 +97,12 @@ fn payload(len: usize, random: &mut Random) -> Vec<u8> {
     (0..len).map(|n| start.wrapping_add((n * 7 + n / 256) as u8)).collect()
 }
 
-fn flow(Family::Tcp: Family, number: usize, random: &mut Random) -> Flow {
+fn flow(family: Family, number: usize, random: &mut Random) -> Flow {
     let base = if random.once_in(2) { Packet::tcp4() } else { Packet::tcp6() };
     let mut packet = Packet { src_port: 40_000 + number as u16, ..base };
+    if family == Family::Udp && !random.once_in(4) {
+        packet.protocol = Protocol::UDP;
+    }
     packet.seq = random.one_of(&[1, 0x7fff_ff00, u32::MAX - 3000, 0]);
     packet.id = random.one_of(&[0, 1000, 0xfff0]);
     packet.fragment_word = random.one_of(&[0, 0x4000, 0x4000]);

@@ -13,8 +13,9 @@ mod random;
 mod show;
 
 pub(crate) use generate::{Family, generate, train};
-use sluice_common::checksum::naive;
-use sluice_common::testing::Packet;
+use sluice_common::checksum::{Sum, naive};
+use sluice_common::testing::{Field, Packet};
+use sluice_common::wire::Protocol;
 
 /// A packet that is sent, and what is done to its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub(crate) enum Damage {
     Flip(usize, u8),
     /// The IPv4 total length, or IPv6 payload length, gets this added; the IPv4 header checksum is right.
     Length(i16),
+    /// The UDP length gets this added; the checksum is right.
+    UdpLength(i16),
     /// Two bytes of payload are such that the transport checksum is 0, and it is written as 0xFFFF.
     AllOnes,
 }
@@ -57,6 +60,7 @@ impl Damage {
                 }
             }
             Self::Length(by) => change_length(&mut bytes, network(packet), by),
+            Self::UdpLength(by) => return other_udp_length(packet, by),
             Self::AllOnes => return all_ones(packet),
         }
         bytes
@@ -81,9 +85,22 @@ fn change_length(bytes: &mut [u8], network: usize, by: i16) {
     }
 }
 
+/// The length stands in the header and not in the pseudo header: what the checksum covers stays.
+fn other_udp_length(packet: &Packet, by: i16) -> Vec<u8> {
+    let mut bytes = packet.build();
+    let at = bytes.len() - packet.padding - packet.payload.len() - 4;
+    let word = |bytes: &[u8], at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+    let (len, checksum) = (word(&bytes, at), word(&bytes, at + 2));
+    let other = len.wrapping_add_signed(by);
+    // RFC 1624, equation 3.
+    let checksum = (Sum::of(!checksum) + Sum::of(!len) + Sum::of(other)).checksum();
+    bytes[at..at + 2].copy_from_slice(&other.to_be_bytes());
+    bytes[at + 2..at + 4].copy_from_slice(&checksum.to_be_bytes());
+    bytes
+}
+
 /// The sum of all but the last word of payload is made up for by that word.
 fn all_ones(packet: &Packet) -> Vec<u8> {
-    use sluice_common::testing::Field;
     let mut packet = packet.clone();
     let even = packet.payload.len() & !1;
     let Some(word) = even.checked_sub(2) else { return packet.build() };
@@ -91,7 +108,8 @@ fn all_ones(packet: &Packet) -> Vec<u8> {
     packet.checksum = Field::Right;
     let bytes = packet.build();
     // What the checksum is without the word is what the word has to be: then the sum is 0xFFFF.
-    let at = bytes.len() - packet.padding - packet.payload.len() - packet.options.len() - 4;
+    let behind = if packet.protocol == Protocol::UDP { 2 } else { packet.options.len() + 4 };
+    let at = bytes.len() - packet.padding - packet.payload.len() - behind;
     let checksum = [bytes[at], bytes[at + 1]];
     packet.payload[word..even].copy_from_slice(&checksum);
     packet.checksum = Field::Is(0xffff);
