@@ -182,6 +182,41 @@ impl<H: Buffer> Train<H> {
         })
     }
 
+    /// Packet `index` as it came, from its IP header on, Ethernet padding trimmed; one whose buffer has
+    /// several pieces comes in several. For a port that does not take the whole.
+    ///
+    /// # Panics
+    /// If `index` is not below the number of [`packets`](Self::packets).
+    pub fn packet(&self, index: usize) -> impl Iterator<Item = &[u8]> {
+        let packet = &self.packets[index];
+        let network = usize::from(self.shape.layout.network);
+        let mut left = self.payload_end(packet.head()).saturating_sub(network);
+        let first = packet.head().get(network..).unwrap_or_default();
+        iter::once(first).chain(packet.rest()).map(move |piece| {
+            let piece = &piece[..piece.len().min(left)];
+            left -= piece.len();
+            piece
+        })
+    }
+
+    /// The vnet header for each [`packet`](Self::packet) by itself, if each is one
+    /// ([`is_segmented`](Self::is_segmented)).
+    #[must_use]
+    pub fn packet_vnet_header(&self) -> VnetHeader {
+        match self.checksum() {
+            Checksum::Unknown => VnetHeader::default(),
+            Checksum::Valid => {
+                VnetHeader { flags: VnetHeader::DATA_VALID, ..VnetHeader::default() }
+            }
+            Checksum::Partial => VnetHeader {
+                flags: VnetHeader::NEEDS_CSUM,
+                csum_start: self.shape.layout.transport - self.shape.layout.network,
+                csum_offset: checksum_offset(self.shape.protocol) as u16,
+                ..VnetHeader::default()
+            },
+        }
+    }
+
     /// The vnet header for this train: with [`ChecksumMode::Partial`] and [`Link::None`] it, the header
     /// and the payloads are what a TUN device takes.
     #[must_use]

@@ -5,6 +5,7 @@
 //! | `worker` | [`Worker`]: what it owns, and what one turn is |
 //! | `to_host` | wire → host: trains in one vectored write |
 //! | `to_wire` | host → wire: super-packets cut into frames |
+//! | `fragment_id` | identifications for the fragments of IPv6 datagrams |
 //! | `stop` | how a worker ends, and what it says at the end |
 //! | `command` | [`Handle`]: how a worker is talked to |
 //! | `idle` | what it does when there is nothing to do |
@@ -79,6 +80,7 @@
 //! ```
 
 mod command;
+mod fragment_id;
 mod idle;
 mod run;
 mod stop;

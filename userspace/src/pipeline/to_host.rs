@@ -24,7 +24,7 @@ const MOST_WAITING: usize = BURST;
 /// What is between the coalescer and the host: the trains that the host has no room for now.
 #[derive(Debug)]
 pub(super) struct Backlog<'u> {
-    waiting: VecDeque<Train<Frame<'u, Packet>>>,
+    waiting: VecDeque<Passage<'u>>,
     frames: usize,
     limit: usize,
     /// Storage of trains that have gone, on its way back to the coalescer.
@@ -59,12 +59,36 @@ impl<'u> Backlog<'u> {
 
     /// How many packets wait.
     pub(super) fn packets(&self) -> usize {
-        self.waiting.iter().map(|train| train.packets().len()).sum()
+        self.waiting.iter().map(Passage::left).sum()
     }
 
-    fn has_room_for(&self, train: &Train<Frame<'u, Packet>>) -> bool {
-        let frames = self.frames + frames(train);
+    fn has_room_for(&self, passage: &Passage<'u>) -> bool {
+        let frames = self.frames + passage.frames();
         self.waiting.len() < MOST_WAITING && frames <= self.limit
+    }
+}
+
+/// A train on its way to the host. One of a type that the host does not take goes packet by packet.
+#[derive(Debug)]
+struct Passage<'u> {
+    train: Train<Frame<'u, Packet>>,
+    /// How many of its packets the host has.
+    given: usize,
+}
+
+impl<'u> Passage<'u> {
+    const fn new(train: Train<Frame<'u, Packet>>) -> Self {
+        Self { train, given: 0 }
+    }
+
+    /// How many of its packets the host has not.
+    fn left(&self) -> usize {
+        self.train.packets().len() - self.given
+    }
+
+    /// How many frames it keeps until it is through.
+    fn frames(&self) -> usize {
+        self.train.packets().iter().map(Frame::frames).sum()
     }
 }
 
@@ -81,12 +105,12 @@ impl<'u, T: HostPort> Sink<Frame<'u, Packet>> for ToHost<'_, 'u, T> {
     fn train(&mut self, train: Train<Frame<'u, Packet>>, reason: FlushReason) {
         self.counts.released[reason.index()] += 1;
         if !train.is_ip() {
-            self.discard(train, DropReason::NotIp);
+            self.discard(Passage::new(train), DropReason::NotIp);
         } else if self.backlog.waiting.is_empty() {
-            self.offer(train);
+            self.offer(Passage::new(train));
         } else {
             // What waits goes first, or a flow's packets would change places.
-            self.keep(train);
+            self.keep(Passage::new(train));
         }
     }
 }
@@ -94,66 +118,95 @@ impl<'u, T: HostPort> Sink<Frame<'u, Packet>> for ToHost<'_, 'u, T> {
 impl<'u, T: HostPort> ToHost<'_, 'u, T> {
     /// Gives the host what waits, in order, as long as it takes it.
     pub(super) fn retry(&mut self) {
-        while let Some(train) = self.backlog.waiting.pop_front() {
-            match give(self.host, &mut self.backlog.head, &train) {
-                Sent::Full => return self.backlog.waiting.push_front(train),
+        while let Some(mut passage) = self.backlog.waiting.pop_front() {
+            match self.give(&mut passage) {
+                Sent::Full => return self.backlog.waiting.push_front(passage),
                 sent => {
-                    self.backlog.frames -= frames(&train);
-                    self.settle(train, sent);
+                    self.backlog.frames -= passage.frames();
+                    self.settle(passage, sent);
                 }
             }
         }
     }
 
-    fn offer(&mut self, train: Train<Frame<'u, Packet>>) {
-        match give(self.host, &mut self.backlog.head, &train) {
-            Sent::Full => self.keep(train),
-            sent => self.settle(train, sent),
+    fn offer(&mut self, mut passage: Passage<'u>) {
+        match self.give(&mut passage) {
+            Sent::Full => self.keep(passage),
+            sent => self.settle(passage, sent),
         }
     }
 
-    fn settle(&mut self, train: Train<Frame<'u, Packet>>, sent: Sent) {
+    fn settle(&mut self, passage: Passage<'u>, sent: Sent) {
         match sent {
-            Sent::Done => self.count_and_release(train),
-            Sent::Refused => self.discard(train, DropReason::TunRefused),
-            Sent::Gone => self.discard(train, DropReason::TunGone),
-            Sent::Full => self.discard(train, DropReason::BacklogFull),
+            Sent::Done => {
+                if let Some(first) = passage.train.packets().first() {
+                    self.latency.note(first.received());
+                }
+                self.release(passage.train);
+            }
+            Sent::Refused => self.discard(passage, DropReason::TunRefused),
+            Sent::Gone => self.discard(passage, DropReason::TunGone),
+            Sent::Full => self.discard(passage, DropReason::BacklogFull),
         }
     }
 
-    fn keep(&mut self, train: Train<Frame<'u, Packet>>) {
-        if self.backlog.has_room_for(&train) {
-            self.backlog.frames += frames(&train);
-            self.backlog.waiting.push_back(train);
+    fn keep(&mut self, passage: Passage<'u>) {
+        if self.backlog.has_room_for(&passage) {
+            self.backlog.frames += passage.frames();
+            self.backlog.waiting.push_back(passage);
         } else {
-            self.discard(train, DropReason::BacklogFull);
+            self.discard(passage, DropReason::BacklogFull);
         }
     }
 
-    fn count_and_release(&mut self, train: Train<Frame<'u, Packet>>) {
-        let packets = train.packets().len() as u64;
+    /// One write for the whole of it, or one for each packet that the host does not have yet.
+    fn give(&mut self, passage: &mut Passage<'u>) -> Sent {
+        let train = &passage.train;
+        if train.is_super() && !self.host.takes(train.gso_type()) {
+            return self.give_apart(passage);
+        }
+        let sent = write(self.host, &mut self.backlog.head, train);
+        if sent == Sent::Done {
+            passage.given = train.packets().len();
+            self.count(passage.given);
+        }
+        sent
+    }
+
+    fn give_apart(&mut self, passage: &mut Passage<'u>) -> Sent {
+        while passage.left() > 0 {
+            match write_one(self.host, &passage.train, passage.given) {
+                Sent::Done => self.count(1),
+                Sent::Refused => {
+                    self.counts.dropped_inbound[DropReason::TunRefused.index()] += 1;
+                }
+                sent => return sent,
+            }
+            passage.given += 1;
+        }
+        Sent::Done
+    }
+
+    /// The host has taken a train of so many packets.
+    fn count(&mut self, packets: usize) {
         self.counts.to_host_trains += 1;
-        self.counts.to_host_packets += packets;
+        self.counts.to_host_packets += packets as u64;
         if packets > 1 {
             self.counts.to_host_supers += 1;
-            self.counts.to_host_super_packets += packets;
+            self.counts.to_host_super_packets += packets as u64;
         }
-        if let Some(first) = train.packets().first() {
-            self.latency.note(first.received());
-        }
-        self.release(train);
     }
 
-    fn discard(&mut self, train: Train<Frame<'u, Packet>>, reason: DropReason) {
-        self.counts.dropped_inbound[reason.index()] += train.packets().len() as u64;
-        self.release(train);
+    fn discard(&mut self, passage: Passage<'u>, reason: DropReason) {
+        self.counts.dropped_inbound[reason.index()] += passage.left() as u64;
+        self.release(passage.train);
     }
 
     /// Drops what waits: the worker ends.
     pub(super) fn abandon(&mut self) {
-        while let Some(train) = self.backlog.waiting.pop_front() {
-            self.backlog.frames -= frames(&train);
-            self.discard(train, DropReason::Shutdown);
+        while let Some(passage) = self.backlog.waiting.pop_front() {
+            self.backlog.frames -= passage.frames();
+            self.discard(passage, DropReason::Shutdown);
         }
     }
 
@@ -172,17 +225,22 @@ impl<'u, T: HostPort> ToHost<'_, 'u, T> {
     }
 }
 
-fn frames(train: &Train<Frame<'_, Packet>>) -> usize {
-    train.packets().iter().map(Frame::frames).sum()
-}
-
 /// One write: vnet header and derived header from `head`, the payloads from where they lie.
-fn give<T: HostPort>(host: &mut T, head: &mut [u8], train: &Train<Frame<'_, Packet>>) -> Sent {
+fn write<T: HostPort>(host: &mut T, head: &mut [u8], train: &Train<Frame<'_, Packet>>) -> Sent {
     let (vnet, ip) = head.split_at_mut(VnetHeader::LEN);
     vnet.copy_from_slice(&train.vnet_header().to_bytes());
     let header_len = train.write_header(ip, Link::None, ChecksumMode::Partial);
     let mut slices = ArrayVec::<IoSlice<'_>, SLICES>::new();
     slices.push(IoSlice::new(&head[..VnetHeader::LEN + header_len]));
     slices.extend(train.payloads().map(IoSlice::new));
+    host.send(&slices)
+}
+
+/// One write: packet `index` of a train, as it came.
+fn write_one<T: HostPort>(host: &mut T, train: &Train<Frame<'_, Packet>>, index: usize) -> Sent {
+    let vnet = train.packet_vnet_header().to_bytes();
+    let mut slices = ArrayVec::<IoSlice<'_>, SLICES>::new();
+    slices.push(IoSlice::new(&vnet));
+    slices.extend(train.packet(index).map(IoSlice::new));
     host.send(&slices)
 }

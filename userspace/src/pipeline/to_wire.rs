@@ -1,8 +1,9 @@
 //! Host → wire: super-packets cut into frames, one copy.
 
-use sluice_common::offload::{Buffer, ChecksumMode, Segmenter, VnetHeader};
+use sluice_common::offload::{Buffer, ChecksumMode, GsoType, Limits, Segmenter, VnetHeader};
 use sluice_common::reason::DropReason;
 
+use super::fragment_id::FragmentIds;
 use super::stop::End;
 use super::worker::{BURST, Worker};
 use crate::observe::Counts;
@@ -25,6 +26,7 @@ pub(super) struct Outbox<'u> {
     staged: Vec<Frame<'u, Packet>>,
     /// Where a segment is made that takes the kernel's own path.
     scratch: Box<[u8]>,
+    fragment_ids: FragmentIds,
     /// Most frames that the segments of one packet may take: what the transmit ring and the frames for sending hold when all
     /// else is at rest (S16).
     most: usize,
@@ -34,7 +36,14 @@ impl Outbox<'_> {
     /// An empty one, for packets whose segments take up to `most` frames.
     pub(super) fn new(most: usize) -> Self {
         let (buffer, scratch) = (vec![0; BUFFER].into(), vec![0; MAX_MTU].into());
-        Self { buffer, waiting: None, staged: Vec::with_capacity(most), scratch, most }
+        Self {
+            buffer,
+            waiting: None,
+            staged: Vec::with_capacity(most),
+            scratch,
+            fragment_ids: FragmentIds::default(),
+            most,
+        }
     }
 
     /// Whether a packet waits.
@@ -96,8 +105,8 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
 
     /// All or nothing (S16): what is refused or has to wait has used no frame.
     fn send_one(&mut self, len: usize) -> Outcome {
-        let Outbox { buffer, staged, scratch, most, .. } = &mut self.outbox;
-        let segments = match judge(&buffer[..len], self.config.mtu, *most) {
+        let Outbox { buffer, staged, scratch, fragment_ids, most, .. } = &mut self.outbox;
+        let segments = match judge(&buffer[..len], self.config.mtu, fragment_ids, *most) {
             Ok(segments) => segments,
             Err(reason) => return Outcome::Dropped(reason),
         };
@@ -133,9 +142,18 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
 
 /// The packet in `bytes`, behind its vnet header, as what it is to become. Of neither anything is
 /// believed.
-fn judge(bytes: &[u8], mtu: usize, most: usize) -> Result<Segmenter<'_>, DropReason> {
+fn judge<'b>(
+    bytes: &'b [u8],
+    mtu: usize,
+    fragment_ids: &mut FragmentIds,
+    most: usize,
+) -> Result<Segmenter<'b>, DropReason> {
     let vnet = VnetHeader::parse(bytes).ok_or(DropReason::BadVnetHeader)?;
-    let segments = Segmenter::new(&bytes[VnetHeader::LEN..], &vnet, mtu)?;
+    let packet = &bytes[VnetHeader::LEN..];
+    // The host is a sender, and may have fragments made of what it sends (S11).
+    let is_one = matches!(GsoType(vnet.gso_type.into()), GsoType::NONE | GsoType::UDP);
+    let fragment_id = (is_one && packet.len() > mtu).then(|| fragment_ids.next());
+    let segments = Segmenter::new(packet, &vnet, Limits { mtu, fragment_id })?;
     if segments.count() > most { Err(DropReason::TooManySegments) } else { Ok(segments) }
 }
 

@@ -2,6 +2,8 @@
 
 use std::io::IoSlice;
 
+use sluice_common::offload::GsoType;
+
 /// What became of a packet given to the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
@@ -30,6 +32,10 @@ pub enum Received {
 pub trait HostPort {
     /// The most slices [`send`](Self::send) takes, vnet header and packet headers included.
     const MAX_SLICES: usize;
+
+    /// Whether [`send`](Self::send) takes super-packets of this type. The packets of a train that it does
+    /// not take are given to it one by one.
+    fn takes(&self, gso_type: GsoType) -> bool;
 
     /// Gives the kernel one packet. The first slice begins with a vnet header
     /// ([`sluice_common::offload::VnetHeader`]), the IP packet follows it.

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use sluice_common::offload::GsoType;
+
 use super::bell::Bell;
 use super::record::Record;
 use crate::port::{HostPort, Received, Sent};
@@ -17,6 +19,10 @@ pub struct MemHost {
     pub answer: Sent,
     /// The next so many packets given to the kernel are answered with [`Sent::Full`] all the same.
     pub full_for: usize,
+    /// After it has taken so many packets the kernel answers [`Sent::Full`].
+    pub full_after: Option<usize>,
+    /// Kinds of super-packets the kernel does not take.
+    pub refuses: Vec<GsoType>,
     /// The device has vanished: nothing can be taken from it.
     pub gone: bool,
     /// What the kernel was given and took, oldest first.
@@ -29,9 +35,17 @@ pub struct MemHost {
 
 impl Default for MemHost {
     fn default() -> Self {
-        let (taken, waiting) = (Record::default(), VecDeque::new());
-        let bell = Bell::default();
-        Self { answer: Sent::Done, full_for: 0, gone: false, taken, most_slices: 0, waiting, bell }
+        Self {
+            answer: Sent::Done,
+            full_for: 0,
+            full_after: None,
+            refuses: Vec::new(),
+            gone: false,
+            taken: Record::default(),
+            most_slices: 0,
+            waiting: VecDeque::new(),
+            bell: Bell::default(),
+        }
     }
 }
 
@@ -52,8 +66,15 @@ impl MemHost {
 impl HostPort for MemHost {
     const MAX_SLICES: usize = 1024;
 
+    fn takes(&self, gso_type: GsoType) -> bool {
+        !self.refuses.contains(&gso_type.kind())
+    }
+
     fn send(&mut self, slices: &[IoSlice<'_>]) -> Sent {
         assert!(slices.len() <= Self::MAX_SLICES, "{} slices", slices.len());
+        if self.full_after.is_some_and(|most| self.taken.len() >= most) {
+            return Sent::Full;
+        }
         if self.full_for > 0 {
             self.full_for -= 1;
             return Sent::Full;

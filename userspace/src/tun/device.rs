@@ -59,7 +59,7 @@ impl Device {
         queues.insert(0, first);
         configure(settings, &queues)?;
         let device = Self { name: settings.name.to_owned(), index, mtu: settings.mtu };
-        Ok((device, queues.into_iter().map(Queue::new).collect()))
+        Ok((device, queues.into_iter().map(|queue| Queue::new(queue, true)).collect()))
     }
 }
 

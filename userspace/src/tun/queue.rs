@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::errno::Errno;
 use nix::sys::uio::writev;
 use nix::unistd::read;
+use sluice_common::offload::GsoType;
 use tun_rs::SyncDevice;
 
 use crate::port::{HostPort, Received, Sent};
@@ -21,11 +22,12 @@ pub const RECEIVE_BUFFER: usize = 10 + 65_536;
 /// (`tun_automq_select_queue`), so a flow stays with its worker in both directions.
 pub struct Queue {
     device: SyncDevice,
+    takes_udp: bool,
 }
 
 impl Queue {
-    pub(super) fn new(device: SyncDevice) -> Self {
-        Self { device }
+    pub(super) fn new(device: SyncDevice, takes_udp: bool) -> Self {
+        Self { device, takes_udp }
     }
 }
 
@@ -44,6 +46,17 @@ impl fmt::Debug for Queue {
 impl HostPort for Queue {
     /// `UIO_MAXIOV`, what one `writev` takes; the driver copies, so it sets no lower bound.
     const MAX_SLICES: usize = 1024;
+
+    /// TCP for as long as there is a vnet header. UDP from Linux 6.2 on, where the device has been asked.
+    /// What is in a tunnel it could not be told in ten bytes of vnet header.
+    fn takes(&self, gso_type: GsoType) -> bool {
+        let kind = match gso_type.kind() {
+            GsoType::TCPV4 | GsoType::TCPV6 => true,
+            GsoType::UDP_L4 => self.takes_udp,
+            _ => false,
+        };
+        kind && !gso_type.is_encapsulated()
+    }
 
     fn send(&mut self, slices: &[IoSlice<'_>]) -> Sent {
         match writev(self.as_fd(), slices) {

@@ -9,3 +9,4 @@ mod running;
 mod stopping;
 mod to_host;
 mod to_wire;
+mod udp;
