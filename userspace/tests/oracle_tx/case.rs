@@ -39,6 +39,22 @@ impl Case {
         Self { name, packet, link, ip, vnet }
     }
 
+    /// `packet` as one datagram to be cut into fragments of `size` bytes behind their headers (UFO).
+    pub(crate) fn datagram(name: &'static str, packet: Packet, size: u16) -> Self {
+        let mut case = Self::new(name, packet, size);
+        case.vnet.gso_type = GsoType::UDP.0 as u8;
+        case
+    }
+
+    pub(crate) fn is_datagram(&self) -> bool {
+        GsoType(self.vnet.gso_type.into()) == GsoType::UDP
+    }
+
+    /// Bytes of the IP header and, with IPv6, the Fragment header of its fragments.
+    pub(crate) fn fragment_header_len(&self) -> usize {
+        transport_at(&self.packet) + if self.packet.src.is_ipv6() { 8 } else { 0 }
+    }
+
     /// The link header, IP header, and the rest.
     pub(crate) fn frame(&self) -> Vec<u8> {
         [&self.link[..], &self.ip].concat()

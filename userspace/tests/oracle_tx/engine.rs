@@ -1,6 +1,6 @@
 //! Sluice's segmenter, given the same super-packet.
 
-use sluice_common::offload::Segmenter;
+use sluice_common::offload::{Limits, Segmenter};
 use sluice_common::reason::DropReason;
 
 use crate::case::Case;
@@ -8,11 +8,12 @@ use crate::case::Case;
 /// The wire packets, link header included, or why there are none.
 pub(crate) type Answer = Result<Vec<Vec<u8>>, DropReason>;
 
-/// As large as an IP packet can be: the kernel does not compare segments with the MTU here either.
-const MTU: usize = 65_535;
+/// The identification of IPv6 fragments.
+pub(crate) const FRAGMENT_ID: u32 = 0x0102_0304;
 
 pub(crate) fn segment(case: &Case) -> Answer {
-    let segmenter = Segmenter::new(&case.ip, &case.vnet, MTU)?;
+    let limits = Limits { mtu: mtu(case), fragment_id: Some(FRAGMENT_ID) };
+    let segmenter = Segmenter::new(&case.ip, &case.vnet, limits)?;
     Ok((0..segmenter.count())
         .map(|i| {
             let mut packet = vec![0; segmenter.segment_len(i)];
@@ -20,4 +21,14 @@ pub(crate) fn segment(case: &Case) -> Answer {
             case.framed(&packet)
         })
         .collect())
+}
+
+/// The kernel does not compare segments with the MTU here: as large as an IP packet can be. But a datagram is
+/// cut into fragments because of the MTU alone.
+fn mtu(case: &Case) -> usize {
+    if case.is_datagram() {
+        case.fragment_header_len() + usize::from(case.vnet.gso_size)
+    } else {
+        65_535
+    }
 }

@@ -52,6 +52,29 @@ pub(crate) fn uso(dice: &mut Dice) -> Case {
     Case::new("datagrams", packet, size as u16)
 }
 
+/// A UDP datagram to be cut into fragments (UFO), truthful in all.
+pub(crate) fn ufo(dice: &mut Dice) -> Case {
+    let mut packet = Packet { protocol: Protocol::UDP, ..headers(dice) };
+    packet.fragment_word = if dice.one_in(8) { ipv4::DF } else { 0 };
+    if !dice.one_in(8) {
+        packet.ip_options.clear();
+    }
+    let (len, size) = lengths(dice, 65_535 - transport_at(&packet) - 8);
+    let size = if dice.one_in(8) { size } else { size.max(8) / 8 * 8 };
+    packet.payload = dice.bytes(len);
+    if dice.one_in(8) {
+        zero_checksum(&mut packet, len, 0);
+    }
+    let mut case = Case::datagram("a datagram", packet, size as u16);
+    if dice.one_in(8) && case.packet.tags.is_empty() {
+        // Its checksum is there, or none is wanted.
+        case.packet.checksum = dice.of(&[Field::Right, Field::Is(0)]);
+        case = Case::datagram("a datagram with its checksum", case.packet, size as u16);
+        case.vnet.flags = 0;
+    }
+    case
+}
+
 /// Link and IP header of any kind, and no payload.
 fn headers(dice: &mut Dice) -> Packet {
     let mut packet = if dice.one_in(2) { Packet::tcp4() } else { Packet::tcp6() };

@@ -13,6 +13,7 @@
 //! | `corners` | super-packets that chance would meet too rarely |
 //! | `exceptions` | where Sluice differs on purpose, and why |
 //! | `compare` | the verdict over one super-packet |
+//! | `fragments` | fragments put together again |
 //! | `dice` | chance that can be replayed |
 //!
 //! ```sh
@@ -26,13 +27,13 @@ mod corners;
 mod dice;
 mod engine;
 mod exceptions;
+mod fragments;
 mod generate;
 mod kernel;
 
 use anyhow::{Context, Result, ensure};
 
 use compare::{Tally, generated};
-use exceptions::EXCEPTIONS;
 use kernel::Kernel;
 
 /// What stands around the generated table in the documentation.
@@ -75,6 +76,15 @@ fn s9_s10_datagrams_are_cut_into_the_bytes_the_kernel_makes() -> Result<()> {
 }
 
 #[test]
+fn s11_datagrams_are_cut_into_the_fragments_the_kernel_makes() -> Result<()> {
+    let (kernel, mut tally) = (Kernel::new()?, Tally::default());
+    generated(&mut tally, &kernel, 800, generate::ufo)?;
+    tally.finish("UFO")?;
+    ensure!(tally.same() > 200, "only {} datagrams were cut by both", tally.same());
+    Ok(())
+}
+
+#[test]
 fn s15_what_the_kernel_refuses_is_refused() -> Result<()> {
     let (kernel, mut tally) = (Kernel::new()?, Tally::default());
     generated(&mut tally, &kernel, 600, generate::lie)?;
@@ -84,7 +94,7 @@ fn s15_what_the_kernel_refuses_is_refused() -> Result<()> {
 #[test]
 fn every_exception_is_met_by_its_example() -> Result<()> {
     let kernel = Kernel::new()?;
-    for exception in EXCEPTIONS {
+    for exception in exceptions::all() {
         let case = (exception.example)();
         let (theirs, ours) = (kernel.segment(&case)?, engine::segment(&case));
         let found = exceptions::explaining(&case, &theirs, &ours).map(|found| found.name);

@@ -1,4 +1,4 @@
-//! Where Sluice differs from the kernel on purpose.
+//! Segments of TCP, and datagrams.
 
 use nix::errno::Errno;
 use sluice_common::offload::GsoType;
@@ -6,25 +6,11 @@ use sluice_common::reason::DropReason;
 use sluice_common::testing::{Field, Packet};
 use sluice_common::wire::{Protocol, ipv4, tcp::Flags};
 
+use super::{Exception, ip_len, plain, same_but, udp};
 use crate::case::{Case, checksum_at, transport_at};
 use crate::generate::zero_checksum;
-use crate::{engine, kernel};
 
-/// One difference that is meant.
-pub(crate) struct Exception {
-    pub(crate) name: &'static str,
-    /// The rule Sluice keeps by differing.
-    pub(crate) rule: &'static str,
-    /// What each of them does, and why Sluice does otherwise.
-    pub(crate) reason: &'static str,
-    /// A super-packet that shows it.
-    pub(crate) example: fn() -> Case,
-    /// Whether it explains these two answers, and nothing else that may be wrong in them.
-    explains: fn(&Case, &kernel::Answer, &engine::Answer) -> bool,
-}
-
-/// All of them.
-pub(crate) static EXCEPTIONS: &[Exception] = &[
+pub(super) static EXCEPTIONS: &[Exception] = &[
     Exception {
         name: "SYN or RST in a super-packet",
         rule: "S5",
@@ -56,8 +42,8 @@ pub(crate) static EXCEPTIONS: &[Exception] = &[
             };
             let at = case.link().len() + checksum_at(&case.packet);
             case.packet.protocol == Protocol::TCP
+                && same_but(kernel, engine, at, 2)
                 && (&kernel[at..at + 2], &engine[at..at + 2]) == (&[0xff; 2], &[0; 2])
-                && same_but(kernel, engine, at)
         },
     },
     Exception {
@@ -144,9 +130,10 @@ pub(crate) static EXCEPTIONS: &[Exception] = &[
             let at = case.link().len() + checksum_at(&case.packet);
             let right = Packet { checksum: Field::Partial, ..case.packet.clone() }.build();
             let packets = || kernel.iter().zip(engine);
-            right[at..at + 2] != case.frame()[at..at + 2]
+            case.vnet.needs_csum()
+                && right[at..at + 2] != case.frame()[at..at + 2]
                 && kernel.len() == engine.len()
-                && packets().all(|(kernel, engine)| same_but(kernel, engine, at))
+                && packets().all(|(kernel, engine)| same_but(kernel, engine, at, 2))
         },
     },
     Exception {
@@ -180,40 +167,3 @@ pub(crate) static EXCEPTIONS: &[Exception] = &[
         },
     },
 ];
-
-/// A truthful TCP super-packet over IPv4 without options.
-fn plain(len: usize) -> Packet {
-    let packet = Packet { checksum: Field::Partial, options: Vec::new(), ..Packet::tcp4() };
-    packet.with_payload(&vec![0x5a; len])
-}
-
-/// The same with UDP.
-fn udp(len: usize) -> Packet {
-    Packet { protocol: Protocol::UDP, ..plain(len) }
-}
-
-fn ip_len(case: &Case) -> usize {
-    let field = |at: usize| usize::from(u16::from_be_bytes([case.ip[at], case.ip[at + 1]]));
-    if case.packet.src.is_ipv6() { 40 + field(4) } else { field(2) }
-}
-
-/// Whether two packets differ in nothing but the 16 bits at `at`.
-fn same_but(one: &[u8], other: &[u8], at: usize) -> bool {
-    (&one[..at], &one[at + 2..]) == (&other[..at], &other[at + 2..])
-}
-
-/// The exception that explains why the answers differ.
-pub(crate) fn explaining(
-    case: &Case,
-    kernel: &kernel::Answer,
-    engine: &engine::Answer,
-) -> Option<&'static Exception> {
-    EXCEPTIONS.iter().find(|one| (one.explains)(case, kernel, engine))
-}
-
-/// The table for the documentation.
-pub(crate) fn table() -> String {
-    let row = |one: &Exception| format!("| {} | {} | {} |\n", one.rule, one.name, one.reason);
-    let rows: String = EXCEPTIONS.iter().map(row).collect();
-    format!("| rule | what | why |\n|---|---|---|\n{rows}")
-}
