@@ -6,7 +6,7 @@
 //! | [`checksum`] | the Internet checksum: a fast path, a naive oracle, incremental updates |
 //! | [`flow`] | what makes two packets belong to one flow |
 //! | [`classify`] | steering: which rule matches a packet, at a cost the rules do not change |
-//! | [`abi`] | the layout of what the XDP program and user space share |
+//! | `abi` | the layout of what Sluice's XDP program and user space share (feature `abi`) |
 //! | [`offload`] | trains: coalescing (GRO) and segmentation (GSO) |
 //! | [`reason`] | why: one name for each verdict, release and drop |
 //! | `testing` | packets and streams made for tests (feature `testing`) |
@@ -21,6 +21,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+#[cfg(feature = "abi")]
 pub mod abi;
 pub mod checksum;
 pub mod classify;

@@ -3,12 +3,16 @@
 //! A reason is at once a verdict, the label of a counter and the name of the test that produces it,
 //! so that what a user reads in `sluice stats` can be found in the source with one search.
 
+use core::error::Error;
+use core::fmt;
+
 /// Declares an enum of reasons with its labels and the array of all of them.
 macro_rules! reasons {
     ($(#[$meta:meta])* $name:ident { $($(#[doc = $doc:literal])+ $variant:ident = $label:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
+        #[non_exhaustive]
         pub enum $name { $($(#[doc = $doc])+ $variant,)+ }
 
         impl $name {
@@ -175,6 +179,15 @@ reasons! {
         NoRoute = "no_route",
         /// The worker stops with this in its backlog.
         Shutdown = "shutdown",
+    }
+}
+
+/// As an error of [`Segmenter::new`](crate::offload::Segmenter::new).
+impl Error for DropReason {}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.describe())
     }
 }
 

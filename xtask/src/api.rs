@@ -15,8 +15,9 @@ const FILE: &str = "common/public-api.txt";
 /// Compares the public surface of sluice-common with common/public-api.txt.
 ///
 /// Every public item is a line there, with its whole signature. A line that is gone or changed breaks who builds on
-/// the crate: it wants a new minor version (a new major one from 1.0 on). A line that is added wants nothing but to
-/// be recorded. Feature `testing` is left out, and promises nothing.
+/// the crate, and so does a new variant of an enum that is not `#[non_exhaustive]`, or a new method that a trait
+/// requires: these want a new minor version (a new major one from 1.0 on). Other lines that are added want nothing but
+/// to be recorded. Features `abi` and `testing` are left out, and promise nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask api             fail if anything public was added, changed or removed

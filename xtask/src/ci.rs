@@ -19,6 +19,9 @@ impl Ci {
     }
 }
 
+/// A target that has no standard library.
+const NO_STD: &str = "x86_64-unknown-none";
+
 fn checks() -> Vec<Step> {
     let mut checks = vec![
         Step::new("cargo fmt --all --check"),
@@ -28,6 +31,11 @@ fn checks() -> Vec<Step> {
         Step::new("cargo xtask run --seconds 2 --json"),
         Step::new("cargo xtask instructions"),
         Step::new("cargo xtask api"),
+        // The engine without a standard library: no dependency of it may bring one in.
+        Step::new("rustup target add").args([NO_STD]),
+        Step::new("cargo check --package sluice-common --lib --target").args([NO_STD]),
+        Step::new("cargo check --package sluice-common --lib --no-default-features --target")
+            .args([NO_STD]),
         Step::new("cargo xtask rules --check"),
     ];
     for apart in ["xdp-ebpf", "fuzz"] {

@@ -175,6 +175,7 @@ pub(super) const VLAN_IDS: u16 = 4096;
 
 /// What is wrong with a set of rules. Rules are counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Invalid {
     /// More than [`MAX_RULES`].
     TooMany {

@@ -5,6 +5,7 @@ use crate::wire::Link;
 
 /// How long an open train may be held (G25). Times are in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Hold {
     /// To the end of the burst.
     EndOfBurst,
@@ -20,6 +21,8 @@ pub enum Hold {
 }
 
 /// How to coalesce.
+///
+/// Fields are added in minor versions: end with `..GroConfig::default()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroConfig {
     /// Whether packets are merged at all; if not, each goes on as a train of one.

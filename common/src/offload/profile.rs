@@ -2,6 +2,7 @@
 
 /// A set of coalescing rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Profile {
     /// As Linux 6.18: G15 classic, G16 as from 6.18.
     #[default]
@@ -14,6 +15,7 @@ pub enum Profile {
 
 /// What is thought of the transport checksum of a received packet (G7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RxChecksum {
     /// Verify it.
     #[default]

@@ -11,6 +11,7 @@
 //! finds what is inside one with [`Tunnel`], and parses that with the same function again.
 
 mod bytes;
+mod error;
 pub mod ethernet;
 pub mod geneve;
 pub mod gre;

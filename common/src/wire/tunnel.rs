@@ -87,6 +87,7 @@ impl Default for TunnelPorts {
 
 /// Why what is inside a tunnel's packet cannot be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum NotInside {
     /// The packet ends inside the tunnel header, or the header has a length that is not known: a GRE
     /// version or flag, a Geneve version.
