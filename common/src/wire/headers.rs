@@ -72,6 +72,19 @@ pub enum Unparsed {
 /// Offsets are in bytes from the start of the packet. That the transport header is all there, and
 /// that the lengths in the headers are true, is not said here: the parser looks no further than the
 /// ports.
+///
+/// ```
+/// use sluice_common::wire::{Headers, Link, Ports, Protocol};
+///
+/// let packet = [
+///     0x45, 0, 0, 28, 0, 0, 0x40, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2, // IPv4
+///     0x13, 0x88, 0, 53, 0, 8, 0, 0, // UDP
+/// ];
+/// let headers = Headers::parse(&packet[..], Link::None)?;
+/// assert_eq!((headers.protocol, headers.transport), (Protocol::UDP, 20));
+/// assert_eq!(headers.ports, Some(Ports { src: 5000, dst: 53 }));
+/// # Ok::<(), sluice_common::wire::Unparsed>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Headers {
     /// VLAN tags, outermost first.

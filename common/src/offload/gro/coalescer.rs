@@ -32,6 +32,35 @@ impl<H, F: FnMut(Train<H>, FlushReason)> Sink<H> for F {
 /// It holds packets by their handles `H` and never copies them. All storage is made in
 /// [`new`](Self::new); the time a packet takes does not grow with the number of flows. Times are in
 /// nanoseconds of any clock that does not run backwards.
+///
+/// ```
+/// use sluice_common::offload::{Coalescer, GroConfig, Hold, Train};
+/// use sluice_common::reason::FlushReason;
+///
+/// /// One turn of a loop that allocates nothing: `kept` has room for what a burst can release.
+/// fn turn<'p>(
+///     coalescer: &mut Coalescer<&'p [u8]>,
+///     burst: &[&'p [u8]],
+///     now: u64,
+///     kept: &mut Vec<Train<&'p [u8]>>,
+/// ) {
+///     let mut sink = |train: Train<&'p [u8]>, _: FlushReason| kept.push(train);
+///     for packet in burst {
+///         coalescer.push(packet, now, &mut sink);
+///     }
+///     coalescer.end_of_burst(now, &mut sink);
+///     for train in kept.drain(..) {
+///         // Here it is sent, or handed on.
+///         coalescer.recycle(train.into_packets());
+///     }
+/// }
+///
+/// // A train may wait up to 50 µs for its flow's next packet.
+/// let hold = Hold::Adaptive { ceiling: 50_000 };
+/// let mut coalescer = Coalescer::new(GroConfig { hold, ..GroConfig::default() });
+/// turn(&mut coalescer, &[&[0; 60]], 0, &mut Vec::with_capacity(64));
+/// assert_eq!(coalescer.deadline(), None, "what is not IP is not held");
+/// ```
 #[derive(Debug)]
 pub struct Coalescer<H> {
     config: GroConfig,
