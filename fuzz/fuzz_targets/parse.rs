@@ -1,6 +1,4 @@
 //! Any bytes as a packet: the parser stays inside, and the packet comes out of the coalescer.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    sluice_common::testing::parse_any(data);
-});
+sluice_fuzz::target!(sluice_common::testing::parse_any);

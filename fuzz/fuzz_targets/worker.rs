@@ -1,5 +1,4 @@
 //! A worker between a hostile wire and a hostile host, its books audited after every turn.
+#![cfg_attr(fuzzing, no_main)]
 
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|schedule: &[u8]| sluice::sim::play(schedule));
+sluice_fuzz::target!(sluice::sim::play);
