@@ -2,7 +2,7 @@
 
 use core::hash::{Hash, Hasher};
 
-use crate::wire::{Addresses, Headers, Ports, Protocol};
+use crate::wire::{Addresses, Headers, Ports, Protocol, Tunnel, TunnelKind};
 
 /// The packets between two transport endpoints in one direction: addresses, protocol and ports (G9).
 ///
@@ -13,6 +13,17 @@ pub struct FlowKey {
     addresses: Addresses,
     ports: Ports,
     protocol: Protocol,
+    tunnel: Option<Through>,
+}
+
+/// The tunnel a flow goes through. The outer UDP ports are not part of it: the source port is the sender's
+/// to choose, packet by packet, and those of a flow must not overtake each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Through {
+    kind: TunnelKind,
+    /// VXLAN's or Geneve's network identifier, GRE's key.
+    id: u32,
+    addresses: Addresses,
 }
 
 impl FlowKey {
@@ -21,7 +32,17 @@ impl FlowKey {
     #[must_use]
     pub fn of(headers: &Headers) -> Option<Self> {
         let Headers { addresses, protocol, ports, .. } = *headers;
-        ports.map(|ports| Self { addresses, ports, protocol })
+        ports.map(|ports| Self { addresses, ports, protocol, tunnel: None })
+    }
+
+    /// The flow of the packet inside `tunnel`, whose outer headers are `outer`; `None` if its ports cannot be
+    /// seen. The same addresses and ports in another tunnel are another flow.
+    #[inline]
+    #[must_use]
+    pub fn inside(outer: &Headers, tunnel: &Tunnel) -> Option<Self> {
+        let Tunnel { kind, id, ref inner, .. } = *tunnel;
+        let through = Through { kind, id, addresses: outer.addresses };
+        Self::of(inner).map(|flow| Self { tunnel: Some(through), ..flow })
     }
 }
 
@@ -31,17 +52,26 @@ impl Hash for FlowKey {
     fn hash<S: Hasher>(&self, state: &mut S) {
         let Ports { src, dst } = self.ports;
         let ends = u64::from(src) << 16 | u64::from(dst);
-        match self.addresses {
-            Addresses::V4 { src, dst } => {
-                let [src, dst] = [src, dst].map(u32::from_ne_bytes).map(u64::from);
-                state.write_u64(src << 32 | dst);
-            }
-            Addresses::V6 { src, dst } => {
-                state.write_u128(u128::from_ne_bytes(src));
-                state.write_u128(u128::from_ne_bytes(dst));
-            }
-        }
+        hash_addresses(&self.addresses, state);
         state.write_u64(u64::from(self.protocol.0) << 32 | ends);
+        if let Some(Through { kind, id, addresses }) = &self.tunnel {
+            hash_addresses(addresses, state);
+            state.write_u64((*kind as u64) << 32 | u64::from(*id));
+        }
+    }
+}
+
+#[inline]
+fn hash_addresses<S: Hasher>(addresses: &Addresses, state: &mut S) {
+    match *addresses {
+        Addresses::V4 { src, dst } => {
+            let [src, dst] = [src, dst].map(u32::from_ne_bytes).map(u64::from);
+            state.write_u64(src << 32 | dst);
+        }
+        Addresses::V6 { src, dst } => {
+            state.write_u128(u128::from_ne_bytes(src));
+            state.write_u128(u128::from_ne_bytes(dst));
+        }
     }
 }
 
@@ -56,6 +86,7 @@ mod tests {
             addresses: Addresses::V4 { src, dst },
             ports: Ports { src: src_port, dst: dst_port },
             protocol: Protocol::TCP,
+            tunnel: None,
         }
     }
 
@@ -69,7 +100,23 @@ mod tests {
     fn g9_every_part_of_the_key_counts_in_comparison_and_hash() {
         let one = key([10, 0, 0, 1], [10, 0, 0, 2], 1, 2);
         let v6 = Addresses::V6 { src: [1; 16], dst: [2; 16] };
+        let through = |kind, id, last| {
+            let addresses = Addresses::V4 { src: [192, 0, 2, 1], dst: [192, 0, 2, last] };
+            FlowKey { tunnel: Some(Through { kind, id, addresses }), ..one }
+        };
+        let inside = through(TunnelKind::Vxlan, 1, 2);
         let others = [
+            through(TunnelKind::Geneve, 1, 2),
+            through(TunnelKind::Vxlan, 2, 2),
+            through(TunnelKind::Vxlan, 1, 3),
+            one,
+        ];
+        for other in others {
+            assert_ne!(inside, other);
+            assert_ne!(hash(&inside), hash(&other), "{other:?}");
+        }
+        let others = [
+            inside,
             key([10, 0, 0, 3], [10, 0, 0, 2], 1, 2),
             key([10, 0, 0, 1], [10, 0, 0, 3], 1, 2),
             key([10, 0, 0, 2], [10, 0, 0, 1], 1, 2),

@@ -123,6 +123,14 @@ reasons! {
         IpId = "ip_id",
         /// G1: other MAC addresses or VLAN tags.
         LinkHeader = "link_header",
+        /// G31, G32: other outer UDP ports or another tunnel header, or one that says what a train cannot say
+        /// once for all: an unknown VXLAN flag, a Geneve control message, a GRE sequence number.
+        TunnelHeader = "tunnel_header",
+        /// G31, G32: the outer UDP or GRE checksum is wrong or left to a NIC, or one packet has it and the
+        /// other has not.
+        OuterChecksum = "outer_checksum",
+        /// G26: a tunnel in a tunnel.
+        NestedTunnel = "nested_tunnel",
         /// G5, G9: another IPv6 flow label or other extension headers.
         ExtensionHeaders = "extension_headers",
         /// G6, G8: no payload: a pure acknowledgement, or an empty datagram.

@@ -8,7 +8,7 @@ use sluice_common::offload::{
 use sluice_common::reason::FlushReason;
 use sluice_common::testing::{Event, Field, Packet, stream};
 use sluice_common::wire::tcp::Flags;
-use sluice_common::wire::{Headers, Link};
+use sluice_common::wire::{Headers, Link, Tunnel, TunnelPorts};
 
 /// A packet in as many buffers as it was cut into.
 #[derive(Clone, Debug)]
@@ -251,8 +251,13 @@ fn g6_a_packet_whose_headers_are_cut_takes_no_part() {
 /// Where the headers of a packet end at the latest, whatever they say.
 fn headers_end(bytes: &[u8]) -> usize {
     const LARGEST_TCP_HEADER: usize = 60;
-    Headers::parse(bytes, Link::Ethernet)
-        .map_or(bytes.len(), |headers| usize::from(headers.transport) + LARGEST_TCP_HEADER)
+    let Ok(outer) = Headers::parse(bytes, Link::Ethernet) else { return bytes.len() };
+    let innermost = match Tunnel::find(bytes, &outer, &TunnelPorts::default()) {
+        None => outer,
+        Some(Ok(tunnel)) => tunnel.inner,
+        Some(Err(_)) => return bytes.len(),
+    };
+    usize::from(innermost.transport) + LARGEST_TCP_HEADER
 }
 
 proptest! {

@@ -9,7 +9,7 @@ use sluice_common::testing::{Event, Packet, round_trip, round_trip_of_bytes};
 /// A stream's plan: a configuration, then steps of four bytes, of which most are ordinary packets.
 fn plan() -> impl Strategy<Value = Vec<u8>> {
     let step =
-        (prop_oneof![2 => 16_u8..64, 1 => 0_u8..16, 1 => 64_u8..], 0_u8..6, any::<[u8; 2]>());
+        (prop_oneof![2 => 16_u8..64, 1 => 0_u8..16, 1 => 64_u8..], 0_u8..12, any::<[u8; 2]>());
     let steps = prop::collection::vec(step, 0..120);
     (any::<[u8; 4]>(), steps).prop_map(|(config, steps)| {
         let steps = steps.into_iter().flat_map(|(action, flow, [a, b])| [action, flow, a, b]);

@@ -1,7 +1,7 @@
 //! What the coalescer is told when it is made.
 
 use super::{Profile, RxChecksum};
-use crate::wire::Link;
+use crate::wire::{Link, TunnelPorts};
 
 /// How long an open train may be held (G25). Times are in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub struct GroConfig {
     pub spare_trains: usize,
     /// What a packet begins with.
     pub link: Link,
+    /// Which UDP datagrams are a tunnel's. Such a datagram never merges as plain UDP (G33).
+    pub tunnel_ports: TunnelPorts,
     /// Key of the flow hash, from a random source (G24): who knows it can choose collisions.
     pub hash_keys: [u64; 4],
 }
@@ -66,6 +68,7 @@ impl Default for GroConfig {
             max_segments: 128,
             spare_trains: 256,
             link: Link::Ethernet,
+            tunnel_ports: TunnelPorts::default(),
             hash_keys: [0x5107_1ce0, 0x0ff1_0ad5, 0x7ea1_0001, 0xc0a1_e5ce],
         }
     }

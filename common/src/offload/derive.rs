@@ -1,6 +1,7 @@
 //! The derived header (G27, G28): the first packet's, with the lengths, flags and checksums of the
 //! whole. `out` holds the first packet's header from byte `start` of the packet on.
 
+use super::template::{Outer, OuterPlace};
 use super::train::{Shape, checksum_offset};
 use crate::checksum::{Sum, pseudo_header, sum};
 use crate::wire::{Addresses, Headers, Link, Protocol, ipv4, ipv6, tcp, udp};
@@ -9,9 +10,9 @@ use crate::wire::{Addresses, Headers, Link, Protocol, ipv4, ipv6, tcp, udp};
 pub(super) fn lengths_and_flags(out: &mut [u8], start: usize, shape: &Shape) {
     let (network, transport) = offsets(start, shape);
     if let Some(mut packet) = ipv6_packet(&mut out[network..]) {
-        packet.set_payload_len((shape.ip_len - ipv6::HEADER_LEN as u32) as u16);
+        packet.set_payload_len((shape.inner_ip_len() - ipv6::HEADER_LEN) as u16);
     } else if let Some(mut packet) = ipv4::Packet::new(&mut out[network..transport]) {
-        packet.set_total_len(shape.ip_len as u16);
+        packet.set_total_len(shape.inner_ip_len() as u16);
         packet.set_checksum(0);
         let checksum = sum(&out[network..transport]).checksum();
         out[network + 10..network + 12].copy_from_slice(&checksum.to_be_bytes());
@@ -19,7 +20,7 @@ pub(super) fn lengths_and_flags(out: &mut [u8], start: usize, shape: &Shape) {
     let header = &mut out[transport..];
     if shape.protocol == Some(Protocol::UDP) {
         if let Some(mut datagram) = udp::Datagram::new(header) {
-            datagram.set_len((shape.ip_len as usize - (transport - network)) as u16);
+            datagram.set_len((shape.inner_ip_len() - (transport - network)) as u16);
         }
     } else if let Some(mut segment) = tcp::Segment::new(header) {
         segment.set_flags(shape.flags);
@@ -55,12 +56,34 @@ pub(super) fn full_checksum<'a>(
     put_checksum(out, start, shape, checksum);
 }
 
+/// G27, G28: lengths, header checksum and outer checksum of what stands around the whole, whose inner headers
+/// are written. The outer checksum is that of the packet with its inner checksum completed.
+pub(super) fn outer_headers(out: &mut [u8], start: usize, shape: &Shape) {
+    let Some(outer) = shape.layout.outer else { return };
+    let at = |offset: u16| usize::from(offset) - start;
+    let place = OuterPlace {
+        kind: outer.kind,
+        network: at(outer.network),
+        transport: at(outer.transport),
+        inner_transport: at(shape.layout.transport),
+    };
+    let len = place.network + shape.ip_len as usize;
+    let pseudo_sum = pseudo_sum(out, start, shape);
+    let addresses = addresses(&out[place.network..]);
+    Outer::new(out, place, &addresses).write(0, len, pseudo_sum, out);
+}
+
 fn pseudo_sum(out: &[u8], start: usize, shape: &Shape) -> Sum {
     let (network, transport) = offsets(start, shape);
-    let len = shape.ip_len as usize - (transport - network);
-    let addresses = Headers::parse(&out[network..], Link::None)
-        .map_or(Addresses::V4 { src: [0; 4], dst: [0; 4] }, |headers| headers.addresses);
+    let len = shape.inner_ip_len() - (transport - network);
+    let addresses = addresses(&out[network..]);
     pseudo_header(&addresses, shape.protocol.unwrap_or(Protocol::TCP), len as u16)
+}
+
+/// Of the IP packet that begins with `bytes`.
+fn addresses(bytes: &[u8]) -> Addresses {
+    Headers::parse(bytes, Link::None)
+        .map_or(Addresses::V4 { src: [0; 4], dst: [0; 4] }, |headers| headers.addresses)
 }
 
 fn put_checksum(out: &mut [u8], start: usize, shape: &Shape, checksum: u16) {

@@ -24,6 +24,8 @@ pub mod features;
 mod gro;
 mod gso;
 #[cfg(feature = "alloc")]
+mod outer;
+#[cfg(feature = "alloc")]
 mod packet;
 mod profile;
 #[cfg(feature = "alloc")]

@@ -2,12 +2,13 @@
 
 use core::ops::Range;
 
+use super::outer::{OuterFacts, examine_inside};
 use super::train::{Checksum, Layout, Shape};
 use super::{Buffer, GroConfig, GsoType, RxChecksum, ip_len, rules};
 use crate::checksum::{Sum, pseudo_header, sum};
 use crate::flow::FlowKey;
 use crate::reason::FlushReason;
-use crate::wire::{Bytes, Fragment, Headers, Link, Protocol, ethernet, tcp, udp, vlan};
+use crate::wire::{Bytes, Fragment, Headers, Link, Protocol, Tunnel, ethernet, tcp, udp, vlan};
 
 /// A packet that has been looked at.
 #[derive(Clone, Copy, Debug)]
@@ -26,22 +27,34 @@ pub(super) struct Examined {
 
 /// Looks at `packet`. `segment_size` is 0 for a wire packet; for a super-packet (G20) its segment size.
 pub(super) fn examine<H: Buffer>(packet: &H, segment_size: u16, config: &GroConfig) -> Examined {
-    let (head, pieces) = (packet.head(), packet.pieces());
+    let head = packet.head();
     let Ok(headers) = Headers::parse(head, config.link) else {
-        return opaque(packet.total_len(), pieces);
+        return opaque(packet.total_len(), packet.pieces());
     };
-    let lengths = Lengths::of(head, packet.total_len(), &headers, config.link);
-    let payload = lengths.payload(head, &headers);
+    match Tunnel::find(head, &headers, &config.tunnel_ports) {
+        None => examine_plain(packet, &headers, segment_size, config),
+        Some(found) => examine_inside(packet, &headers, found, segment_size, config),
+    }
+}
+
+/// Looks at `packet` without asking whether it is a tunnel's.
+#[inline]
+pub(super) fn examine_plain<H: Buffer>(
+    packet: &H,
+    headers: &Headers,
+    segment_size: u16,
+    config: &GroConfig,
+) -> Examined {
+    let head = packet.head();
+    let lengths = Lengths::of(head, packet.total_len(), headers, config.link);
+    let payload = lengths.payload(head, headers);
     let checksum =
-        payload.map_or(Verified::Unknown, |_| verify(packet, lengths.end, &headers, config));
-    let facts = Facts { head, headers: &headers, end: lengths.end, payload, checksum };
+        payload.map_or(Verified::Unknown, |_| verify(packet, lengths.end, headers, config));
+    let facts = Facts { head, headers, end: lengths.end, payload, checksum, outer: None };
     Examined {
-        shape: facts.shape(segment_size),
-        flow: FlowKey::of(&headers),
+        flow: FlowKey::of(headers),
         refusal: rules::refusal(&facts, config),
-        seq: facts.tcp().map_or(0, |tcp| tcp.seq()),
-        payload_len: facts.payload_len(),
-        pieces,
+        ..facts.examined(packet.pieces(), segment_size)
     }
 }
 
@@ -55,9 +68,24 @@ pub(super) struct Facts<'a> {
     /// Where the payload begins; `None`: the lengths disagree, or it is neither TCP nor UDP.
     pub(super) payload: Option<usize>,
     pub(super) checksum: Verified,
+    /// What stands around the packet these facts are about, if it is inside a tunnel.
+    pub(super) outer: Option<&'a OuterFacts<'a>>,
 }
 
 impl<'a> Facts<'a> {
+    /// What they make of the packet, without flow and refusal.
+    #[inline]
+    pub(super) fn examined(&self, pieces: usize, segment_size: u16) -> Examined {
+        Examined {
+            shape: self.shape(segment_size),
+            flow: None,
+            refusal: None,
+            seq: self.tcp().map_or(0, |tcp| tcp.seq()),
+            payload_len: self.payload_len(),
+            pieces,
+        }
+    }
+
     /// The IP header, options or extension headers included, as far as it is there.
     pub(super) fn network(&self) -> &'a [u8] {
         let range = usize::from(self.headers.network)..usize::from(self.headers.transport);
@@ -79,13 +107,16 @@ impl<'a> Facts<'a> {
         let Headers { network, transport, protocol, .. } = *self.headers;
         let payload = self.payload.map_or(network, |payload| payload as u16);
         let whole = self.payload_len();
+        let outer = self.outer.map(OuterFacts::layout);
+        let layout = Layout { network, transport, payload, outer };
+        let around = self.outer.map_or(GsoType::NONE, OuterFacts::gso_type);
         Shape {
-            layout: Layout { network, transport, payload },
+            layout,
             protocol: Some(protocol),
-            ip_len: (self.end - usize::from(network)) as u32,
+            ip_len: (self.end - usize::from(layout.start())) as u32,
             gso_size: if segment_size == 0 { whole as u16 } else { segment_size },
             gso_segs: self.segments(segment_size),
-            gso_type: gso_type(self.headers),
+            gso_type: gso_type(self.headers).with(around),
             flags: self.tcp().map_or_else(Default::default, |tcp| tcp.flags()),
             checksum: self.checksum.state(),
         }
@@ -128,16 +159,16 @@ fn opaque(len: usize, pieces: usize) -> Examined {
 }
 
 /// G4: where the IP packet ends.
-struct Lengths {
+pub(super) struct Lengths {
     /// The end of the IP packet; of all bytes where the header lies.
-    end: usize,
+    pub(super) end: usize,
     /// Whether header and bytes agree, Ethernet padding aside.
-    agree: bool,
+    pub(super) agree: bool,
 }
 
 impl Lengths {
     /// Of a packet of `len` bytes that begins with `head`.
-    fn of(head: &[u8], len: usize, headers: &Headers, link: Link) -> Self {
+    pub(super) fn of(head: &[u8], len: usize, headers: &Headers, link: Link) -> Self {
         let network = usize::from(headers.network);
         let end = network + ip_len(head, network).unwrap_or(0);
         if end < usize::from(headers.transport) || end > len {
@@ -149,8 +180,18 @@ impl Lengths {
         Self { end, agree: end == len || is_padding }
     }
 
+    /// Of a tunnel's packet, what they are with the packet inside looked at: it ends where the outer does.
+    pub(super) fn inside(&self, head: &[u8], inner: &Headers) -> Self {
+        let network = usize::from(inner.network);
+        let ends = ip_len(head, network).is_some_and(|len| network + len == self.end);
+        Self {
+            end: self.end,
+            agree: self.agree && ends && usize::from(inner.transport) <= self.end,
+        }
+    }
+
     /// G6: where the payload begins, if the transport header is sound and stands in `head`.
-    fn payload(&self, head: &[u8], headers: &Headers) -> Option<usize> {
+    pub(super) fn payload(&self, head: &[u8], headers: &Headers) -> Option<usize> {
         if !self.agree || headers.fragment != Fragment::Whole {
             return None;
         }
@@ -202,7 +243,12 @@ impl Verified {
 /// G7: the transport checksum of a packet whose lengths agree and whose IP packet ends at `end`.
 ///
 /// Where UDP does not merge, whoever gets a datagram verifies it: only a partial checksum is looked for.
-fn verify<H: Buffer>(packet: &H, end: usize, headers: &Headers, config: &GroConfig) -> Verified {
+pub(super) fn verify<H: Buffer>(
+    packet: &H,
+    end: usize,
+    headers: &Headers,
+    config: &GroConfig,
+) -> Verified {
     let transport = usize::from(headers.transport);
     let is_udp = headers.protocol == Protocol::UDP;
     let at = transport + if is_udp { udp::CHECKSUM } else { tcp::CHECKSUM };
@@ -229,6 +275,13 @@ fn verify<H: Buffer>(packet: &H, end: usize, headers: &Headers, config: &GroConf
         (0xffff, _) => Verified::Good,
         _ => Verified::Bad,
     }
+}
+
+/// The sum of all that a transport checksum covers but its pseudo header, if the checksum holds or once it
+/// is completed: with the pseudo header it is all ones.
+pub(super) fn sum_of_transport(headers: &Headers, end: usize) -> Sum {
+    let len = (end - usize::from(headers.transport)) as u16;
+    Sum::of(pseudo_header(&headers.addresses, headers.protocol, len).checksum())
 }
 
 /// The sum of the bytes in `range`, which begins in the first piece.

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::iter;
 
 use super::{Buffer, ChecksumMode, GsoType, VnetHeader, derive};
-use crate::wire::{Headers, Link, Protocol, tcp, udp};
+use crate::wire::{Headers, Link, Protocol, TunnelKind, tcp, udp};
 
 /// What is known of a train's transport checksums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +27,27 @@ pub(super) struct Layout {
     pub(super) transport: u16,
     /// The payload; what stands before it is the header.
     pub(super) payload: u16,
+    /// What stands around the packet that the others are about, if it is inside a tunnel.
+    pub(super) outer: Option<OuterLayout>,
+}
+
+/// Where the outer headers of a tunnel's packet begin, in bytes from its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OuterLayout {
+    pub(super) kind: TunnelKind,
+    /// The outer IP header.
+    pub(super) network: u16,
+    /// What follows it: UDP, GRE, or the inner packet.
+    pub(super) transport: u16,
+    /// The inner packet, its Ethernet header included.
+    pub(super) payload: u16,
+}
+
+impl Layout {
+    /// Where the outermost IP header begins.
+    pub(super) fn start(&self) -> u16 {
+        self.outer.map_or(self.network, |outer| outer.network)
+    }
 }
 
 /// What a train is, but for its bytes.
@@ -35,7 +56,7 @@ pub(super) struct Shape {
     pub(super) layout: Layout,
     /// `None`: not an IP packet.
     pub(super) protocol: Option<Protocol>,
-    /// Bytes of the whole from the IP header on.
+    /// Bytes of the whole from the outermost IP header on.
     pub(super) ip_len: u32,
     /// Payload bytes of each packet but the last.
     pub(super) gso_size: u16,
@@ -53,6 +74,13 @@ pub(super) struct Shape {
 pub struct Train<H> {
     packets: Vec<H>,
     shape: Shape,
+}
+
+impl Shape {
+    /// Bytes of the whole from the innermost IP header on.
+    pub(super) fn inner_ip_len(&self) -> usize {
+        self.ip_len as usize - usize::from(self.layout.network - self.layout.start())
+    }
 }
 
 impl<H: Buffer> Train<H> {
@@ -80,10 +108,10 @@ impl<H: Buffer> Train<H> {
         self.shape.protocol.is_some()
     }
 
-    /// The headers of the first packet, parsed again; `None` if it is not IP.
+    /// The headers of the first packet, in a tunnel the outer ones, parsed again; `None` if it is not IP.
     #[must_use]
     pub fn headers(&self) -> Option<Headers> {
-        let ip = self.first().get(self.shape.layout.network.into()..)?;
+        let ip = self.first().get(self.shape.layout.start().into()..)?;
         Headers::parse(ip, Link::None).ok().filter(|_| self.is_ip())
     }
 
@@ -164,34 +192,37 @@ impl<H: Buffer> Train<H> {
             }
             _ => {}
         }
+        if self.is_super() {
+            derive::outer_headers(out, start, &self.shape);
+        }
         header.len()
     }
 
     /// What follows the header: the payload of each packet, Ethernet padding trimmed. That of a packet
     /// whose buffer has several pieces comes in several.
     pub fn payloads(&self) -> impl Iterator<Item = &[u8]> {
-        self.packets.iter().flat_map(|packet| {
-            let head = packet.head();
-            let mut left = self.payload_end(head).saturating_sub(self.shape.layout.payload.into());
-            let first = head.get(self.shape.layout.payload.into()..).unwrap_or_default();
-            iter::once(first).chain(packet.rest()).map(move |piece| {
-                let piece = &piece[..piece.len().min(left)];
-                left -= piece.len();
-                piece
-            })
-        })
+        let payload = usize::from(self.shape.layout.payload);
+        self.packets.iter().flat_map(move |packet| self.pieces(packet, payload))
     }
 
-    /// Packet `index` as it came, from its IP header on, Ethernet padding trimmed; one whose buffer has
-    /// several pieces comes in several. For a port that does not take the whole.
+    /// Packet `index` as it came, from its outermost IP header on, Ethernet padding trimmed; one whose buffer
+    /// has several pieces comes in several. For a port that does not take the whole.
     ///
     /// # Panics
     /// If `index` is not below the number of [`packets`](Self::packets).
     pub fn packet(&self, index: usize) -> impl Iterator<Item = &[u8]> {
-        let packet = &self.packets[index];
-        let network = usize::from(self.shape.layout.network);
-        let mut left = self.payload_end(packet.head()).saturating_sub(network);
-        let first = packet.head().get(network..).unwrap_or_default();
+        self.pieces(&self.packets[index], self.shape.layout.start().into())
+    }
+
+    /// The bytes of `packet` from `from`, which is in the first piece, to its end.
+    fn pieces<'a>(
+        &self,
+        packet: &'a H,
+        from: usize,
+    ) -> impl Iterator<Item = &'a [u8]> + use<'a, H> {
+        let head = packet.head();
+        let mut left = self.payload_end(head).saturating_sub(from);
+        let first = head.get(from..).unwrap_or_default();
         iter::once(first).chain(packet.rest()).map(move |piece| {
             let piece = &piece[..piece.len().min(left)];
             left -= piece.len();
@@ -199,42 +230,41 @@ impl<H: Buffer> Train<H> {
         })
     }
 
+    /// The vnet header for this train: with [`ChecksumMode::Partial`] and [`Link::None`] it, the header
+    /// and the payloads are what a TUN device takes.
+    #[must_use]
+    pub fn vnet_header(&self) -> VnetHeader {
+        if !self.is_super() {
+            return self.packet_vnet_header();
+        }
+        VnetHeader {
+            gso_type: self.gso_type().0 as u8,
+            gso_size: self.shape.gso_size,
+            hdr_len: self.header_len(Link::None) as u16,
+            ..self.needs_csum()
+        }
+    }
+
     /// The vnet header for each [`packet`](Self::packet) by itself, if each is one
     /// ([`is_segmented`](Self::is_segmented)).
     #[must_use]
     pub fn packet_vnet_header(&self) -> VnetHeader {
         match self.checksum() {
-            Checksum::Unknown => VnetHeader::default(),
+            Checksum::Partial => self.needs_csum(),
             Checksum::Valid => {
                 VnetHeader { flags: VnetHeader::DATA_VALID, ..VnetHeader::default() }
             }
-            Checksum::Partial => VnetHeader {
-                flags: VnetHeader::NEEDS_CSUM,
-                csum_start: self.shape.layout.transport - self.shape.layout.network,
-                csum_offset: checksum_offset(self.shape.protocol) as u16,
-                ..VnetHeader::default()
-            },
+            Checksum::Unknown => VnetHeader::default(),
         }
     }
 
-    /// The vnet header for this train: with [`ChecksumMode::Partial`] and [`Link::None`] it, the header
-    /// and the payloads are what a TUN device takes.
-    #[must_use]
-    pub fn vnet_header(&self) -> VnetHeader {
-        let mut vnet = VnetHeader::default();
-        if self.is_super() {
-            vnet.gso_type = self.gso_type().0 as u8;
-            vnet.gso_size = self.shape.gso_size;
-            vnet.hdr_len = self.header_len(Link::None) as u16;
+    fn needs_csum(&self) -> VnetHeader {
+        VnetHeader {
+            flags: VnetHeader::NEEDS_CSUM,
+            csum_start: self.shape.layout.transport - self.shape.layout.start(),
+            csum_offset: checksum_offset(self.shape.protocol) as u16,
+            ..VnetHeader::default()
         }
-        if self.is_super() || self.checksum() == Checksum::Partial {
-            vnet.flags = VnetHeader::NEEDS_CSUM;
-            vnet.csum_start = self.shape.layout.transport - self.shape.layout.network;
-            vnet.csum_offset = checksum_offset(self.shape.protocol) as u16;
-        } else if self.checksum() == Checksum::Valid {
-            vnet.flags = VnetHeader::DATA_VALID;
-        }
-        vnet
     }
 
     fn first(&self) -> &[u8] {
@@ -244,13 +274,13 @@ impl<H: Buffer> Train<H> {
     fn header_start(&self, link: Link) -> usize {
         match link {
             Link::Ethernet => 0,
-            Link::None => usize::from(self.shape.layout.network),
+            Link::None => usize::from(self.shape.layout.start()),
         }
     }
 
     /// Where a packet of this train ends, its padding aside.
     fn payload_end(&self, packet: &[u8]) -> usize {
-        let network = usize::from(self.shape.layout.network);
+        let network = usize::from(self.shape.layout.start());
         let ip_len = match self.packets.len() {
             1 => self.ip_len(),
             _ => super::ip_len(packet, network).unwrap_or(0),

@@ -8,10 +8,10 @@ use super::stream::Event;
 use crate::checksum::naive;
 use crate::flow::FlowKey;
 use crate::offload::{
-    Buffer, Checksum, ChecksumMode, Coalescer, GroConfig, RxChecksum, Segmenter, Train,
+    Buffer, Checksum, ChecksumMode, Coalescer, GroConfig, Profile, RxChecksum, Segmenter, Train,
 };
 use crate::reason::FlushReason;
-use crate::wire::{Headers, Link, Protocol};
+use crate::wire::{Headers, Link, Protocol, Tunnel, TunnelKind};
 
 /// A packet that knows when it came.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ pub fn round_trip(events: &[Event], config: GroConfig) -> Vec<FlushReason> {
     }
     coalescer.flush(FlushReason::Shutdown, &mut |train, reason| out.push((train, reason)));
     assert_eq!(coalescer.held(), 0);
-    check_order(&out, config.link);
+    check_order(&out, &config);
     for (train, _) in &out {
         check_train(train, &config);
     }
@@ -67,11 +67,16 @@ pub fn round_trip(events: &[Event], config: GroConfig) -> Vec<FlushReason> {
 }
 
 /// G23: the packets of a flow leave in the order in which they came.
-fn check_order(out: &[(Train<Numbered>, FlushReason)], link: Link) {
+fn check_order(out: &[(Train<Numbered>, FlushReason)], config: &GroConfig) {
     let mut last: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
     for packet in out.iter().flat_map(|(train, _)| train.packets()) {
-        let Ok(headers) = Headers::parse(&packet.bytes[..], link) else { continue };
-        let Some(flow) = FlowKey::of(&headers) else { continue };
+        let Ok(headers) = Headers::parse(&packet.bytes[..], config.link) else { continue };
+        let flow = match Tunnel::find(&packet.bytes, &headers, &config.tunnel_ports) {
+            Some(Ok(tunnel)) => FlowKey::inside(&headers, &tunnel),
+            Some(Err(_)) => continue,
+            None => FlowKey::of(&headers),
+        };
+        let Some(flow) = flow else { continue };
         let flow = alloc::format!("{flow:?}").into_bytes();
         let before = last.insert(flow, packet.number);
         assert!(before < Some(packet.number), "packet {} overtook {before:?}", packet.number);
@@ -103,12 +108,13 @@ fn check_super(train: &Train<Numbered>, config: &GroConfig) {
     assert!(whole.len() <= config.max_size.min(65_535) as usize, "G18");
     check_segments(train, &whole, config);
     let whole = linear(train, Link::None, ChecksumMode::Full);
-    assert!(checksums_hold(&whole), "G28: a plain frame gets the full checksum");
+    assert!(checksums_hold(&whole, config), "G28: a plain frame gets the full checksum");
 }
 
 /// G30.
 fn check_segments(train: &Train<Numbered>, whole: &[u8], config: &GroConfig) {
-    let segmenter = Segmenter::new(whole, &train.vnet_header(), usize::MAX)
+    let vnet = train.vnet_header();
+    let segmenter = Segmenter::encapsulated(whole, &vnet, &config.tunnel_ports, usize::MAX)
         .expect("a train's own vnet header is refused")
         .keeping(train.gso_type());
     assert_eq!(segmenter.count(), train.packets().len());
@@ -117,18 +123,20 @@ fn check_segments(train: &Train<Numbered>, whole: &[u8], config: &GroConfig) {
         segmenter.write(i, &mut segment);
         let mut came = from_ip(&packet.bytes, config.link).to_vec();
         came.truncate(segment.len());
-        equalise(&mut came, &mut segment, train.checksum());
+        equalise(&mut came, &mut segment, train.checksum(), config);
         assert_eq!(segment, came, "packet {i} of {}", train.packets().len());
         if config.rx_checksum != RxChecksum::Trust {
-            assert!(checksums_hold(&segment));
+            assert!(checksums_hold(&segment, config));
         }
     }
 }
 
-/// Two things a segment need not have as the packet had it: an urgent pointer without URG, which means
-/// nothing and is not compared (G12), and a partial checksum, which segmentation completes.
-fn equalise(came: &mut [u8], segment: &mut [u8], checksum: Checksum) {
-    let Ok(headers) = Headers::parse(&*came, Link::None) else { return };
+/// Three things a segment need not have as the packet had it: an urgent pointer without URG, which means
+/// nothing and is not compared (G12); a partial checksum, which segmentation completes; and an outer
+/// identification with DF, which up to Linux 6.17 means nothing (G16). None of them changes an outer
+/// checksum.
+fn equalise(came: &mut [u8], segment: &mut [u8], checksum: Checksum, config: &GroConfig) {
+    let Some((outer, headers)) = innermost(came, config) else { return };
     let transport = usize::from(headers.transport);
     let urgent = transport + 18..transport + 20;
     if headers.protocol == Protocol::TCP && came[urgent.clone()] != segment[urgent.clone()] {
@@ -137,6 +145,25 @@ fn equalise(came: &mut [u8], segment: &mut [u8], checksum: Checksum) {
     }
     if checksum == Checksum::Partial {
         complete(came, &headers);
+    }
+    if config.profile == Profile::Linux612 && outer.is_some() && came[0] >> 4 == 4 {
+        let has_df = came[6] & 0x40 != 0;
+        for range in [4..6, 10..12].into_iter().filter(|_| has_df) {
+            segment[range.clone()].copy_from_slice(&came[range]);
+        }
+    }
+}
+
+/// The headers next to the transport header, and those around them in a tunnel. Offsets are from the
+/// outermost IP header, with which `packet` begins.
+fn innermost(
+    packet: &[u8],
+    config: &GroConfig,
+) -> Option<(Option<(Headers, TunnelKind)>, Headers)> {
+    let headers = Headers::parse(packet, Link::None).ok()?;
+    match Tunnel::find(packet, &headers, &config.tunnel_ports) {
+        None => Some((None, headers)),
+        Some(found) => found.ok().map(|found| (Some((headers, found.kind)), found.inner)),
     }
 }
 
@@ -152,17 +179,36 @@ fn complete(packet: &mut [u8], headers: &Headers) {
     packet[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
 }
 
-fn checksums_hold(packet: &[u8]) -> bool {
-    let Ok(headers) = Headers::parse(packet, Link::None) else { return false };
-    let network = &packet[..headers.transport.into()];
-    let ip_holds = headers.is_ipv6() || naive(network).folded() == 0xffff;
-    ip_holds && transport_sum(packet, &headers) == 0xffff
+fn checksums_hold(packet: &[u8], config: &GroConfig) -> bool {
+    let Some((outer, inner)) = innermost(packet, config) else { return false };
+    ip_checksum_holds(packet, &inner)
+        && transport_sum(packet, &inner) == 0xffff
+        && outer.is_none_or(|(outer, kind)| {
+            ip_checksum_holds(packet, &outer) && outer_checksum_holds(packet, &outer, kind)
+        })
 }
 
+fn ip_checksum_holds(packet: &[u8], headers: &Headers) -> bool {
+    let header = &packet[headers.network.into()..headers.transport.into()];
+    headers.is_ipv6() || naive(header).folded() == 0xffff
+}
+
+fn outer_checksum_holds(packet: &[u8], outer: &Headers, kind: TunnelKind) -> bool {
+    let header = &packet[outer.transport.into()..];
+    match kind {
+        TunnelKind::Vxlan | TunnelKind::Geneve => {
+            header[6..8] == [0, 0] || transport_sum(packet, outer) == 0xffff
+        }
+        TunnelKind::Gre => header[0] & 0x80 == 0 || naive(header).folded() == 0xffff,
+        TunnelKind::Ip => true,
+    }
+}
+
+/// The sum of pseudo header, header and payload.
 fn transport_sum(packet: &[u8], headers: &Headers) -> u16 {
-    let transport = usize::from(headers.transport);
+    let (network, transport) = (usize::from(headers.network), usize::from(headers.transport));
     let addresses = if headers.is_ipv6() { 8..40 } else { 12..20 };
-    let mut bytes = packet[addresses].to_vec();
+    let mut bytes = packet[network + addresses.start..network + addresses.end].to_vec();
     bytes.extend([0, headers.protocol.0]);
     bytes.extend(((packet.len() - transport) as u16).to_be_bytes());
     bytes.extend(&packet[transport..]);
@@ -193,7 +239,7 @@ pub fn round_trip_of_bytes(data: &[u8]) -> Vec<FlushReason> {
 }
 
 fn config(choice: u8, size: u8, segments: u8, flows: u8) -> GroConfig {
-    use crate::offload::{Hold, Profile};
+    use crate::offload::Hold;
     GroConfig {
         enabled: choice != 0xff,
         profile: [Profile::Linux, Profile::Linux612, Profile::AccEcn][usize::from(choice % 3)],

@@ -92,7 +92,8 @@ pub enum NotInside {
     /// The packet ends inside the tunnel header, or the header has a length that is not known: a GRE
     /// version or flag, a Geneve version.
     Header,
-    /// A fragment: what is inside stands in several packets.
+    /// A later fragment: the headers of what is inside stand in another packet. Those of the first fragment are
+    /// found, and how much of it is there is not asked.
     Fragment,
     /// Neither an Ethernet frame nor an IP packet.
     Protocol(EtherType),
@@ -143,7 +144,7 @@ impl Tunnel {
         kind: TunnelKind,
         ports: &TunnelPorts,
     ) -> Result<Self, NotInside> {
-        if outer.fragment != Fragment::Whole {
+        if outer.fragment == Fragment::Later {
             return Err(NotInside::Fragment);
         }
         let udp = if kind.is_udp() { udp::HEADER_LEN } else { 0 };

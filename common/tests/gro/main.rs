@@ -7,6 +7,7 @@
 //! | `size` | does it fit? Its size, and the train's |
 //! | `closing` | what lets a train go: a packet, a full table, the end |
 //! | `udp` | the same questions where UDP has its own answers |
+//! | `tunnel` | the same questions about what stands around a packet in a tunnel |
 //! | `time` | what lets a train go: its deadline |
 
 mod burst;
@@ -15,4 +16,5 @@ mod join;
 mod refusal;
 mod size;
 mod time;
+mod tunnel;
 mod udp;

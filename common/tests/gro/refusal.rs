@@ -201,16 +201,6 @@ fn g8_a_pure_acknowledgement_is_neither_merged_nor_held() {
 }
 
 #[test]
-fn g26_what_is_encapsulated_passes_through() {
-    let inner = Packet { link: Link::None, ..Packet::tcp4() }.build();
-    for protocol in [Protocol(4), Protocol(41), Protocol(47)] {
-        let outer = Packet { protocol, payload: inner.clone(), ..Packet::tcp4() };
-        let out = outcome(&coalesce(linux(), &[outer.clone(), outer]));
-        assert_eq!(out, [(1, FlushReason::NotMergeable), (1, FlushReason::NotMergeable)]);
-    }
-}
-
-#[test]
 fn not_mergeable_another_protocol_and_what_is_not_ip_pass_through() {
     let icmp = Packet { protocol: Protocol::ICMP, ..Packet::tcp4() };
     let arp = [[2; 12].as_slice(), &[8, 6], &[0; 46]].concat();

@@ -5,6 +5,7 @@ use sluice::port::{Rings, Sent};
 use sluice::sim::Talker;
 use sluice_common::offload::{GroConfig, VnetHeader};
 use sluice_common::reason::DropReason;
+use sluice_common::testing::{Field, Packet, Tunnel};
 
 use super::rig::{ACK, MSS, Rig, config, umem};
 
@@ -178,4 +179,53 @@ fn a_packet_of_any_length_passes_through() {
         rig.turn();
     }
     assert_eq!(rig.worker.counts().from_wire_packets, packet.len() as u64);
+}
+
+/// A burst of one flow inside VXLAN.
+fn encapsulated(count: usize) -> Vec<Vec<u8>> {
+    let first = Packet::tcp4().inside(Tunnel::vxlan().with_udp_checksum(Field::Right));
+    let packets = std::iter::successors(Some(first), |packet| Some(packet.next()));
+    packets.take(count).map(|packet| packet.build()).collect()
+}
+
+/// What the host took, from the IP header on.
+fn taken(rig: &mut Rig<'_>) -> Vec<Vec<u8>> {
+    rig.host().taken.iter().map(|bytes| bytes[VnetHeader::LEN..].to_vec()).collect()
+}
+
+#[test]
+fn g30_g33_a_train_in_a_tunnel_goes_to_the_host_packet_by_packet_as_it_came() {
+    let umem = umem(64);
+    let mut rig = Rig::new(&umem, 16);
+    let packets = encapsulated(5);
+    packets.iter().for_each(|packet| assert!(rig.wire().deliver(packet)));
+    rig.turn();
+    let expected: Vec<_> = packets.iter().map(|packet| packet[14..].to_vec()).collect();
+    assert_eq!(taken(&mut rig), expected);
+    let valid = VnetHeader { flags: VnetHeader::DATA_VALID, ..VnetHeader::default() };
+    let all_valid = |bytes: &[u8]| VnetHeader::parse(bytes) == Some(valid);
+    assert!(rig.host().taken.iter().all(all_valid));
+    let counts = rig.worker.counts();
+    assert_eq!((counts.to_host_trains, counts.to_host_packets), (5, 5));
+    assert_eq!(counts.to_host_supers, 0, "the host was given none");
+}
+
+#[test]
+fn s16_a_train_that_the_host_took_in_part_goes_on_where_it_stopped() {
+    let umem = umem(64);
+    let mut rig = Rig::new(&umem, 16);
+    let packets = encapsulated(6);
+    rig.host().full_after = Some(2);
+    packets[..5].iter().for_each(|packet| assert!(rig.wire().deliver(packet)));
+    rig.turn();
+    assert_eq!((rig.host().taken.iter().count(), rig.worker.ledger().backlog), (2, 5));
+    rig.host().full_after = Some(3);
+    rig.turn();
+    assert_eq!(rig.host().taken.iter().count(), 3);
+    rig.host().full_after = None;
+    assert!(rig.wire().deliver(&packets[5]));
+    rig.turn();
+    let expected: Vec<_> = packets.iter().map(|packet| packet[14..].to_vec()).collect();
+    assert_eq!(taken(&mut rig), expected);
+    assert_eq!((rig.worker.counts().to_host_packets, rig.worker.ledger().backlog), (6, 0));
 }

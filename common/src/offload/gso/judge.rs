@@ -131,7 +131,8 @@ pub(super) fn inside(
     let (gso_type, inner) = (GsoType(vnet.gso_type.into()), &tunnel.inner);
     // A sequence number counts packets, of which there would be more than its writer knew.
     let is_numbered = tunnel.kind == TunnelKind::Gre && !tunnel.is_plain;
-    if Some(inner.protocol) != protocol_of(gso_type) || tunnel.is_nested || is_numbered {
+    let is_closed = tunnel.is_nested || is_numbered || outer.fragment != Fragment::Whole;
+    if Some(inner.protocol) != protocol_of(gso_type) || is_closed {
         return Err(DropReason::UnknownGsoType);
     }
     let header_len = header_end(packet, inner).ok_or(DropReason::BadVnetHeader)?;

@@ -9,9 +9,18 @@ use crate::wire::tcp;
 /// memory of its own.
 pub(super) const MAX_DATAGRAMS: u16 = 64;
 
-/// What the second packet of a train said about its IPv4 identification (G16).
+/// How the IPv4 identifications of a train go on (G16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::offload) enum Ids {
+pub(in crate::offload) struct Ids {
+    /// In the headers next to the transport header.
+    pub(super) inner: Series,
+    /// In those around a tunnel's.
+    pub(super) outer: Series,
+}
+
+/// What the second packet of a train said about an IPv4 identification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Series {
     /// There is no second packet yet.
     Open,
     /// First + n.
@@ -34,16 +43,18 @@ pub(in crate::offload) struct Held {
 impl Held {
     /// A train that begins with `packet`.
     pub(in crate::offload) fn new(packet: &Examined) -> Self {
+        let is_super = packet.shape.gso_segs > 1;
+        let series = if is_super { Series::Incrementing } else { Series::Open };
         Self {
             shape: packet.shape,
             next_seq: packet.seq.wrapping_add(packet.payload_len),
-            ids: if packet.shape.gso_segs > 1 { Ids::Incrementing } else { Ids::Open },
+            ids: Ids { inner: series, outer: series },
             pieces: packet.pieces,
         }
     }
 
     pub(super) fn is_udp(&self) -> bool {
-        self.shape.gso_type == GsoType::UDP_L4
+        self.shape.gso_type.kind() == GsoType::UDP_L4
     }
 
     /// G28: the shape of the train when it goes.
@@ -55,8 +66,11 @@ impl Held {
         } else if carries_cwr {
             shape.gso_type = shape.gso_type.with(GsoType::ECN);
         }
-        if self.ids == Ids::Fixed {
+        if self.ids.inner == Series::Fixed {
             shape.gso_type = shape.gso_type.with(GsoType::FIXED_ID);
+        }
+        if self.ids.outer == Series::Fixed {
+            shape.gso_type = shape.gso_type.with(GsoType::OUTER_FIXED_ID);
         }
         shape
     }

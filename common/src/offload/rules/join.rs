@@ -1,12 +1,13 @@
 //! Does a packet fit the train held for its flow (G9–G20)?
 
-use super::held::{Held, Ids, MAX_DATAGRAMS};
+use super::held::{Held, Ids, MAX_DATAGRAMS, Series};
 use super::side::Side;
+use super::tunnel::tunnel_mismatch;
 use crate::offload::packet::Examined;
 use crate::offload::train::Shape;
 use crate::offload::{Checksum, GroConfig, Profile};
 use crate::reason::FlushReason;
-use crate::wire::tcp;
+use crate::wire::{TunnelKind, tcp};
 
 /// The largest IP packet (G18).
 const MAX_IP_LEN: u32 = 65_535;
@@ -22,12 +23,55 @@ pub(in crate::offload) fn join(
     config: &GroConfig,
 ) -> Result<Ids, FlushReason> {
     let (train, next) = (Side::new(head, &held.shape), Side::new(bytes, &packet.shape));
-    let differs = mismatch(&train, &next)
+    let around = Around::of(held, head, packet, bytes);
+    let differs = around
+        .as_ref()
+        .and_then(Around::mismatch)
+        .or_else(|| mismatch(&train, &next))
         .or_else(|| if held.is_udp() { None } else { tcp_mismatch(&train, &next, config.profile) })
         .or_else(|| misfit(held, packet, config));
-    match differs {
-        Some(reason) => Err(reason),
-        None => ids(held, &train, &next, config.profile).ok_or(FlushReason::IpId),
+    if let Some(reason) = differs {
+        return Err(reason);
+    }
+    let (count, profile) = (held.shape.gso_segs, config.profile);
+    let may_be_fixed = profile != Profile::Linux612 || train.dont_fragment();
+    let inner = series(held.ids.inner, &train, &next, count, may_be_fixed);
+    let outer = around.map_or(Some(Series::Open), |outer| outer.series(held, profile));
+    inner.zip(outer).map(|(inner, outer)| Ids { inner, outer }).ok_or(FlushReason::IpId)
+}
+
+/// What stands around a train's packets and the next one's, where they are in a tunnel.
+struct Around<'a> {
+    kind: TunnelKind,
+    train: Side<'a>,
+    next: Side<'a>,
+}
+
+impl<'a> Around<'a> {
+    #[inline]
+    fn of(held: &Held, head: &'a [u8], packet: &Examined, bytes: &'a [u8]) -> Option<Self> {
+        let (train, next) = (held.shape.layout.outer?, packet.shape.layout.outer?);
+        Some(Self {
+            kind: train.kind,
+            train: Side::outer(head, train),
+            next: Side::outer(bytes, next),
+        })
+    }
+
+    /// The rules of any header, and those of the tunnel's (G31–G33).
+    fn mismatch(&self) -> Option<FlushReason> {
+        mismatch(&self.train, &self.next)
+            .or_else(|| tunnel_mismatch(self.kind, &self.train, &self.next))
+    }
+
+    /// G16. Up to Linux 6.17 an outer identification with DF means nothing. Without DF it may not stay the
+    /// same whatever the profile, as segmentation would count it up (S6).
+    fn series(&self, held: &Held, profile: Profile) -> Option<Series> {
+        let dont_fragment = self.train.dont_fragment();
+        if dont_fragment && profile == Profile::Linux612 {
+            return Some(Series::Open);
+        }
+        series(held.ids.outer, &self.train, &self.next, held.shape.gso_segs, dont_fragment)
     }
 }
 
@@ -96,17 +140,22 @@ fn misfit(held: &Held, packet: &Examined, config: &GroConfig) -> Option<FlushRea
     }
 }
 
-/// G16: how the identifications go on; `None`: they do not.
+/// G16: how the identifications of a train of `count` go on; `None`: they do not.
 #[inline]
-fn ids(held: &Held, train: &Side<'_>, next: &Side<'_>, profile: Profile) -> Option<Ids> {
+fn series(
+    so_far: Series,
+    train: &Side<'_>,
+    next: &Side<'_>,
+    count: u16,
+    may_be_fixed: bool,
+) -> Option<Series> {
     let (Some(first), Some(id)) = (train.id(), next.id()) else {
-        return Some(Ids::Open);
+        return Some(Series::Open);
     };
-    let may_be_fixed = profile != Profile::Linux612 || train.dont_fragment();
-    match (held.ids, id.wrapping_sub(first)) {
-        (Ids::Open, 0) if may_be_fixed => Some(Ids::Fixed),
-        (Ids::Fixed, 0) => Some(Ids::Fixed),
-        (Ids::Open | Ids::Incrementing, n) if n == held.shape.gso_segs => Some(Ids::Incrementing),
+    match (so_far, id.wrapping_sub(first)) {
+        (Series::Open, 0) if may_be_fixed => Some(Series::Fixed),
+        (Series::Fixed, 0) => Some(Series::Fixed),
+        (Series::Open | Series::Incrementing, n) if n == count => Some(Series::Incrementing),
         _ => None,
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `refusal` | what must a packet be by itself? |
 //! | `join` | does it fit the train held for its flow? |
+//! | `tunnel` | both questions about what stands around it in a tunnel |
 //! | `closing` | can that train take another after it? |
 //! | `held` | what a train is compared by |
 //! | `side` | the header fields that are compared |
@@ -23,8 +24,10 @@ mod held;
 mod join;
 mod refusal;
 mod side;
+mod tunnel;
 
 pub(super) use closing::closing;
 pub(super) use held::{Held, Ids};
 pub(super) use join::join;
 pub(super) use refusal::refusal;
+pub(super) use tunnel::outer_refusal;

@@ -4,7 +4,7 @@ use crate::checksum::sum;
 use crate::offload::packet::{Facts, Verified};
 use crate::offload::{GroConfig, RxChecksum};
 use crate::reason::FlushReason;
-use crate::wire::{Bytes, Fragment, Protocol, ipv4, tcp};
+use crate::wire::{Bytes, Fragment, Headers, Protocol, ipv4, tcp};
 
 /// Why a packet takes no part, whatever is held.
 pub(in crate::offload) fn refusal(facts: &Facts<'_>, config: &GroConfig) -> Option<FlushReason> {
@@ -15,7 +15,8 @@ pub(in crate::offload) fn refusal(facts: &Facts<'_>, config: &GroConfig) -> Opti
         !config.enabled || is_udp && !config.udp || config.rx_checksum == RxChecksum::Leave
             => Disabled,
         /// G3, G5
-        facts.headers.fragment != Fragment::Whole || has_reserved_flag(facts) => Fragment,
+        facts.headers.fragment != Fragment::Whole || has_reserved_flag(facts.headers, facts.network())
+            => Fragment,
         /// G5, G26: neither TCP nor UDP, or behind a header that is not stepped over.
         !is_udp && facts.headers.protocol != Protocol::TCP => NotMergeable,
         /// G2
@@ -41,13 +42,13 @@ pub(in crate::offload) fn refusal(facts: &Facts<'_>, config: &GroConfig) -> Opti
     }
 }
 
-fn has_reserved_flag(facts: &Facts<'_>) -> bool {
-    ipv4::Packet::new(facts.network()).is_some_and(|packet| {
-        !facts.headers.is_ipv6() && packet.fragment_word() & ipv4::RESERVED != 0
-    })
+/// Of `headers`, whose IP header is `network`.
+pub(super) fn has_reserved_flag(headers: &Headers, network: &[u8]) -> bool {
+    ipv4::Packet::new(network)
+        .is_some_and(|packet| !headers.is_ipv6() && packet.fragment_word() & ipv4::RESERVED != 0)
 }
 
 /// 0xFFFF passes for 0, but no sender writes it, and segmentation would write 0 (G30).
-fn ipv4_checksum_holds(header: &[u8]) -> bool {
+pub(super) fn ipv4_checksum_holds(header: &[u8]) -> bool {
     sum(header).folded() == 0xffff && header.be16(10) != Some(0xffff)
 }

@@ -1,6 +1,6 @@
 //! The header fields of a packet that the rules compare.
 
-use crate::offload::train::Shape;
+use crate::offload::train::{Layout, OuterLayout, Shape};
 use crate::wire::{Bytes, Protocol, ipv4, ipv6, tcp};
 
 /// The header fields of one packet. All headers are there: [`refusal`](super::refusal) has seen to it.
@@ -14,11 +14,25 @@ pub(super) struct Side<'a> {
 impl<'a> Side<'a> {
     #[inline]
     pub(super) fn new(bytes: &'a [u8], shape: &Shape) -> Self {
-        let layout = shape.layout;
-        let header = bytes.get(..layout.payload.into()).unwrap_or_default();
-        let (front, transport) =
-            header.split_at_checked(layout.transport.into()).unwrap_or_default();
-        let (link, network) = front.split_at_checked(layout.network.into()).unwrap_or_default();
+        let Layout { network, transport, payload, outer } = shape.layout;
+        let link = outer.map_or(0, |outer| outer.payload);
+        Self::at(bytes, [link, network, transport, payload])
+    }
+
+    /// The outer headers of a tunnel's packet: its transport header includes the tunnel's.
+    #[inline]
+    pub(super) fn outer(bytes: &'a [u8], outer: OuterLayout) -> Self {
+        let OuterLayout { network, transport, payload, .. } = outer;
+        Self::at(bytes, [0, network, transport, payload])
+    }
+
+    /// Where these begin: link header, IP header, transport header, and what follows them.
+    #[inline]
+    fn at(bytes: &'a [u8], [link, network, transport, end]: [u16; 4]) -> Self {
+        let header = bytes.get(..end.into()).unwrap_or_default();
+        let (front, transport) = header.split_at_checked(transport.into()).unwrap_or_default();
+        let (front, network) = front.split_at_checked(network.into()).unwrap_or_default();
+        let link = front.get(link.into()..).unwrap_or_default();
         let is_ipv6 = network.first().is_some_and(|byte| byte >> 4 == 6);
         Self { link, network, transport, is_ipv6 }
     }
@@ -63,6 +77,10 @@ impl<'a> Side<'a> {
 
     pub(super) fn id(&self) -> Option<u16> {
         self.ipv4().map(|packet| packet.id())
+    }
+
+    pub(super) fn transport(&self) -> &'a [u8] {
+        self.transport
     }
 
     pub(super) fn header_len(&self) -> usize {
