@@ -22,6 +22,13 @@ pub fn bulk(flows: usize, packets: usize) -> Vec<Vec<u8>> {
     stream
 }
 
+/// A packet and what its sender sends after it, `packets` of them.
+#[must_use]
+pub fn in_order(first: &Packet, packets: usize) -> Vec<Vec<u8>> {
+    let all = std::iter::successors(Some(first.clone()), |last| Some(last.next()));
+    all.take(packets).map(|packet| packet.build()).collect()
+}
+
 fn sender(flow: usize) -> Packet {
     let mut packet = Packet::tcp4().with_payload(&[0x5a; MSS]);
     packet.src = [10, 1, (flow >> 8) as u8, flow as u8].into();

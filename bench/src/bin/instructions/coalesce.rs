@@ -2,24 +2,32 @@
 
 use std::hint::black_box;
 
-use sluice_bench::bulk;
+use sluice_bench::{MSS, in_order};
 use sluice_common::offload::{
     ChecksumMode, Coalescer, GroConfig, Hold, RxChecksum, Train, VnetHeader,
 };
 use sluice_common::reason::FlushReason;
+use sluice_common::testing::Packet;
 use sluice_common::wire::Link;
 
 use crate::Case;
 use crate::meter::measured;
 
 pub(crate) const CASES: &[Case] = &[
-    ("join_tcp4", || join(RxChecksum::Trust)),
-    ("join_tcp4_verified", || join(RxChecksum::Verify)),
-    ("release_tcp4", release),
+    ("join_tcp4", || join(&Packet::tcp4(), RxChecksum::Trust)),
+    ("join_tcp4_verified", || join(&Packet::tcp4(), RxChecksum::Verify)),
+    ("join_tcp6", || join(&Packet::tcp6(), RxChecksum::Trust)),
+    ("join_udp4", || join(&Packet::udp4(), RxChecksum::Trust)),
+    ("release_tcp4", || release(&Packet::tcp4())),
+    ("release_udp4", || release(&Packet::udp4())),
 ];
 
 /// Full-size packets in a super-packet of 64 KiB.
 const FULL: usize = 44;
+
+fn full_train(first: &Packet) -> Vec<Vec<u8>> {
+    in_order(&first.clone().with_payload(&[0x5a; MSS]), FULL)
+}
 
 type Borrowed<'p> = Coalescer<&'p [u8]>;
 
@@ -49,8 +57,8 @@ fn let_go(coalescer: &mut Borrowed<'_>, header: &mut [u8]) {
 }
 
 /// An operation is a packet that joins its train, with or without the sum of its bytes.
-fn join(rx_checksum: RxChecksum) -> usize {
-    let packets = bulk(1, FULL);
+fn join(first: &Packet, rx_checksum: RxChecksum) -> usize {
+    let packets = full_train(first);
     let (first, others) = packets.split_at(1);
     let mut coalescer = coalescer(rx_checksum);
     push(&mut coalescer, first);
@@ -59,8 +67,8 @@ fn join(rx_checksum: RxChecksum) -> usize {
 }
 
 /// An operation is a train that leaves: its vnet header, its derived header, and its storage's way back.
-fn release() -> usize {
-    let packets = bulk(1, FULL);
+fn release(first: &Packet) -> usize {
+    let packets = full_train(first);
     let mut coalescer = coalescer(RxChecksum::Trust);
     let mut header = [0; 200];
     push(&mut coalescer, &packets);
