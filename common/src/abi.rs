@@ -30,6 +30,8 @@ pub const ABI_SECTION: &str = "sluice_abi";
 
 /// Name of the XDP program.
 pub const PROGRAM: &str = "sluice";
+/// Name of the same program for packets that span several buffers (`BPF_F_XDP_HAS_FRAGS`).
+pub const PROGRAM_FRAGS: &str = "sluice_frags";
 /// Map of [`Settings`].
 pub const SETTINGS: &str = "SETTINGS";
 /// Map of address prefixes.

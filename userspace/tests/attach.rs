@@ -12,7 +12,7 @@ use libbpf_rs::{ObjectBuilder, Xdp, XdpFlags};
 use nix::net::if_::if_nametoindex;
 use nix::sys::signal::Signal;
 use sluice::config::XdpMode;
-use sluice::steer::{AttachMode, Attached, OBJECT, SteerError, Steering};
+use sluice::steer::{AttachMode, Attached, Buffers, OBJECT, SteerError, Steering};
 use sluice_common::abi;
 use sluice_lab::{Namespace, wait_until};
 
@@ -102,7 +102,8 @@ fn an_interface_that_is_not_there_is_named() {
 #[test]
 fn the_driver_s_refusal_is_the_reason_for_generic() {
     let namespace = namespace();
-    // Beyond what one page per packet holds, which is what veth wants for native XDP. Its peer's MTU.
+    // Beyond what one page per packet holds, which is what veth wants of a program that sees one buffer
+    // only. It is the peer's MTU that counts.
     namespace.ip("link set v1 mtu 9000").unwrap();
     namespace.ip("link set v0 mtu 9000").unwrap();
     let mut steering = Steering::load().unwrap();
@@ -110,6 +111,39 @@ fn the_driver_s_refusal_is_the_reason_for_generic() {
     assert_eq!(attached.mode, AttachMode::Generic);
     let reason = attached.reason.expect("a fall-back has a reason");
     assert!(reason.contains("MTU"), "{reason}");
+}
+
+#[test]
+fn a_large_mtu_takes_the_program_for_packets_in_several_buffers() {
+    let namespace = namespace();
+    namespace.ip("link set v1 mtu 9216").unwrap();
+    namespace.ip("link set v0 mtu 9216").unwrap();
+    let mut steering = Steering::load_for(Buffers::Several).unwrap();
+    for (mode, expected) in [
+        (XdpMode::Auto, AttachMode::Native),
+        (XdpMode::Native, AttachMode::Native),
+        (XdpMode::Generic, AttachMode::Generic),
+    ] {
+        let attached = attach(&namespace, &mut steering, "v0", mode).unwrap();
+        assert_eq!(attached, Attached { mode: expected, reason: None });
+    }
+}
+
+/// So that no super-packets come from there, whichever program it is; with generic XDP they do.
+#[test]
+fn native_xdp_takes_segmentation_from_a_veth_peer_and_generic_does_not() {
+    for (buffers, mode, segments) in [
+        (Buffers::One, XdpMode::Native, "off"),
+        (Buffers::Several, XdpMode::Native, "off"),
+        (Buffers::Several, XdpMode::Generic, "on"),
+    ] {
+        let namespace = namespace();
+        let mut steering = Steering::load_for(buffers).unwrap();
+        attach(&namespace, &mut steering, "v0", mode).unwrap();
+        let told = namespace.exec("ethtool", "-k v1").unwrap();
+        let expected = format!("tcp-segmentation-offload: {segments}");
+        assert!(told.lines().any(|line| line == expected), "{buffers:?}, {mode:?}: {told}");
+    }
 }
 
 /// One that holds its place by a link, as Sluice's own does.

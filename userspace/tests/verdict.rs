@@ -9,7 +9,10 @@ use libbpf_rs::MapCore;
 use nix::time::{ClockId, clock_gettime};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
-use sluice::steer::{OBJECT, SteerCounters, SteerError, Steering, insert_socket, remove_socket};
+use sluice::steer::{
+    Buffers, OBJECT, SteerCounters, SteerError, Steering, insert_socket, remove_socket,
+};
+use sluice_common::abi;
 use sluice_common::classify::{
     Action, Compiled, Decision, MAX_RULES, PortRange, Prefix, Rule, classify,
 };
@@ -37,7 +40,11 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let steering = Steering::load().expect("the XDP program loads: are we root?");
+        Self::of(Buffers::One)
+    }
+
+    fn of(buffers: Buffers) -> Self {
+        let steering = Steering::load_for(buffers).expect("the XDP program loads: are we root?");
         let heartbeat = steering.heartbeat_fd().try_clone_to_owned().unwrap();
         let heartbeat = Map::from_map_data(MapData::from_fd(heartbeat).unwrap()).unwrap();
         let before = steering.counters().unwrap();
@@ -86,7 +93,11 @@ fn xdp_socket() -> Socket {
 
 /// A program with a live worker.
 fn served() -> (Bench, Socket) {
-    let mut bench = Bench::new();
+    serving(Buffers::One)
+}
+
+fn serving(buffers: Buffers) -> (Bench, Socket) {
+    let mut bench = Bench::of(buffers);
     let socket = xdp_socket();
     insert_socket(bench.steering.xsk_map_fd(), QUEUE, socket.as_fd()).unwrap();
     bench.beat(now());
@@ -152,6 +163,22 @@ fn every_fixture_gets_the_verdict_the_host_computes() {
             assert!((ethernet::HEADER_LEN..=LONGEST).contains(&fixture.bytes.len()));
             assert_agree(&mut bench, &compiled, &fixture.bytes, fixture.name);
         }
+    }
+}
+
+/// The program for packets in several buffers differs in nothing else. All of a packet's bytes count,
+/// though it sees only those of the first buffer.
+#[test]
+fn the_program_for_several_buffers_gives_the_same_verdicts_and_counts_all_bytes() {
+    let rules =
+        [Rule { dst_port: port(5201), ..Rule::any(Action::Steer) }, Rule::any(Action::Drop)];
+    let compiled = Compiled::new(&rules).unwrap();
+    let (mut bench, _socket) = serving(Buffers::Several);
+    bench.set_rules(&rules, AN_HOUR);
+    for fixture in fixtures() {
+        assert_agree(&mut bench, &compiled, &fixture.bytes, fixture.name);
+        let jumbo = [&fixture.bytes[..], &[0; 9_000]].concat();
+        assert_agree(&mut bench, &compiled, &jumbo, fixture.name);
     }
 }
 
@@ -344,9 +371,12 @@ fn libbpf_loads_the_same_object() {
         ]
     );
     let programs: Vec<_> = object.progs_mut().collect();
-    assert_eq!(programs.len(), 1);
-    assert!(matches!(programs[0].prog_type(), libbpf_rs::ProgramType::Xdp));
+    let names: Vec<_> = programs.iter().map(|program| program.name().to_str().unwrap()).collect();
+    assert_eq!(names, [abi::PROGRAM, abi::PROGRAM_FRAGS]);
     let tcp = fixture("ipv4 tcp");
-    let input = libbpf_rs::ProgramInput { data_in: Some(&tcp), ..Default::default() };
-    assert_eq!(programs[0].test_run(input).unwrap().return_value, XDP_PASS);
+    for program in programs {
+        assert!(matches!(program.prog_type(), libbpf_rs::ProgramType::Xdp));
+        let input = libbpf_rs::ProgramInput { data_in: Some(&tcp), ..Default::default() };
+        assert_eq!(program.test_run(input).unwrap().return_value, XDP_PASS);
+    }
 }

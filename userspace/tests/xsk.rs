@@ -10,13 +10,13 @@ use sluice::config::{Idle, XdpMode, ZeroCopy};
 use sluice::pipeline::{End, Worker, WorkerConfig};
 use sluice::port::{FramePort, Liveness, Rings};
 use sluice::sim::{FixedHops, MemHost, Talker};
-use sluice::steer::{Steering, insert_socket};
+use sluice::steer::{Buffers, Steering, insert_socket};
 use sluice::xsk::{
-    Binding, Frame, FrameCount, Heartbeat, OpenError, Packet, Pool, QueueConfig, RingSize, Umem,
-    XskPort, open_queue,
+    Binding, Frame, FrameCount, Heartbeat, MAX_MTU, OpenError, Packet, Pool, QueueConfig, RingSize,
+    Umem, XskPort, open_queue,
 };
 use sluice_common::classify::{Action, PortRange, Rule};
-use sluice_common::offload::GroConfig;
+use sluice_common::offload::{Buffer, GroConfig};
 use sluice_common::wire::tcp::Flags;
 use sluice_lab::{Capture, DUT, Direction, Lab, PEER, Wiring};
 
@@ -27,7 +27,11 @@ const LONG: Duration = Duration::from_secs(20);
 
 /// One queue, so that every packet arrives where the socket is.
 fn lab() -> Lab {
-    Lab::wired(Wiring { queues: 1, ..Wiring::default() })
+    lab_with(1500)
+}
+
+fn lab_with(mtu: u32) -> Lab {
+    Lab::wired(Wiring { queues: 1, mtu, ..Wiring::default() })
         .expect("namespaces and a wire: are we root?")
 }
 
@@ -61,13 +65,18 @@ struct Bench<'u> {
 
 impl<'u> Bench<'u> {
     fn open(umem: &'u Umem, config: &QueueConfig) -> Self {
+        Self::attached(umem, config, XdpMode::Auto)
+    }
+
+    fn attached(umem: &'u Umem, config: &QueueConfig, mode: XdpMode) -> Self {
+        let buffers = if config.multi_buffer { Buffers::Several } else { Buffers::One };
         let mut pool = umem.pool();
         let (port, _) = open_queue(umem, &mut pool, config).unwrap();
-        let mut steering = Steering::load().unwrap();
+        let mut steering = Steering::load_for(buffers).unwrap();
         let rule = Rule { dst_port: PortRange::new(5001, 5001), ..Rule::any(Action::Steer) };
         steering.set_rules(&[rule], Duration::from_secs(1)).unwrap();
         insert_socket(steering.xsk_map_fd(), 0, port.as_fd()).unwrap();
-        steering.attach(DUT, XdpMode::Auto).unwrap();
+        steering.attach(DUT, mode).unwrap();
         let heartbeat = Arc::new(Heartbeat::map(steering.heartbeat_fd(), 1).unwrap());
         Self { umem, pool, port, heartbeat, steering, burst: Vec::with_capacity(64) }
     }
@@ -114,7 +123,8 @@ impl<'u> Bench<'u> {
     /// Every frame is somewhere.
     fn check(&mut self) {
         let Rings { fill, receive, transmit, completion } = self.port.rings();
-        let here = (self.pool.len() + self.burst.len()) as u32;
+        let burst: usize = self.burst.iter().map(Frame::frames).sum();
+        let here = (self.pool.len() + burst) as u32;
         assert_eq!(here + fill + receive + transmit + completion, FRAMES);
         assert_eq!(self.umem.lost(), 0);
     }
@@ -134,7 +144,7 @@ fn inject(capture: &Capture, talker: &mut Talker, count: usize) -> Vec<Vec<u8>> 
 
 /// The next `count` TCP packets the interface received.
 fn captured(capture: &Capture, count: usize) -> Vec<Vec<u8>> {
-    let (mut packets, mut buffer) = (Vec::new(), [0; 2048]);
+    let (mut packets, mut buffer) = (Vec::new(), vec![0; 1 << 16]);
     let patience = Instant::now() + LONG;
     while packets.len() < count {
         assert!(Instant::now() < patience, "{} of {count} packets came", packets.len());
@@ -172,6 +182,60 @@ fn steered_packets_arrive_in_order_and_what_is_sent_leaves_in_order() {
                 ..Default::default()
             }
         );
+    });
+}
+
+/// Bytes of a packet, wherever they stand.
+fn whole(packet: &Frame<'_, Packet>) -> Vec<u8> {
+    std::iter::once(packet.head()).chain(packet.rest()).collect::<Vec<_>>().concat()
+}
+
+#[test]
+fn packets_that_span_frames_come_and_go_whole_and_in_order() {
+    for mode in [XdpMode::Native, XdpMode::Generic] {
+        let lab = lab_with(MAX_MTU as u32);
+        let peer = Capture::open(&lab.peer, PEER).unwrap();
+        lab.dut.run(|| {
+            let umem = umem();
+            let config = QueueConfig { multi_buffer: true, ..wanted() };
+            let mut bench = Bench::attached(&umem, &config, mode);
+            bench.live();
+            let mut talker = Talker::new(40_000, 0);
+            let lengths = [9_176, 100, 8_960, 3_786, 3_787, 7_626, 7_627, 1, 9_176];
+            let lengths = lengths.iter().cycle().take(54);
+            let sent: Vec<_> = lengths.map(|&len| talker.packet(len, Flags::ACK)).collect();
+            for packet in &sent {
+                peer.inject(packet).unwrap();
+            }
+            bench.receive(sent.len());
+            assert_eq!(bench.burst.iter().map(whole).collect::<Vec<_>>(), sent, "{mode:?}");
+            let most = bench.burst.iter().map(Frame::frames).max();
+            assert_eq!(most, Some(3), "{mode:?}: nine KiB in frames of a page");
+            bench.send_back();
+            assert_eq!(captured(&peer, sent.len()), sent, "{mode:?}");
+            let counted = bench.port.statistics();
+            assert_eq!((counted.rx_dropped, counted.tx_invalid), (0, 0));
+        });
+    }
+}
+
+/// The fact that the choice of program rests on: without sockets that take them, packets in several
+/// buffers are lost.
+#[test]
+fn a_socket_for_packets_of_one_frame_loses_larger_ones_and_counts_them() {
+    let lab = lab_with(9_000);
+    let peer = Capture::open(&lab.peer, PEER).unwrap();
+    lab.dut.run(|| {
+        let umem = umem();
+        let mut bench = Bench::attached(&umem, &wanted(), XdpMode::Generic);
+        bench.live();
+        let mut talker = Talker::new(40_000, 0);
+        peer.inject(&talker.packet(8_000, Flags::ACK)).unwrap();
+        let small = talker.packet(1_000, Flags::ACK);
+        peer.inject(&small).unwrap();
+        bench.receive(1);
+        assert_eq!(whole(&bench.burst[0]), small);
+        assert_eq!(bench.port.statistics().rx_dropped, 1);
     });
 }
 

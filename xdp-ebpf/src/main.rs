@@ -20,11 +20,28 @@ mod verdict;
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 
-/// Looks at one packet. Without settings, before any rule was set, it passes.
+use crate::packet::{Length, Linear, Spread};
+
+/// Looks at one packet in one buffer.
 #[xdp]
 pub fn sluice(ctx: XdpContext) -> u32 {
+    look::<Linear>(&ctx)
+}
+
+/// Looks at one packet in as many buffers as it takes; all headers that count stand in the first.
+///
+/// A program of its own because drivers go by it: some set their queues up in another way for it, some
+/// refuse it, and without sockets that take several buffers every such packet is lost.
+#[xdp(frags)]
+pub fn sluice_frags(ctx: XdpContext) -> u32 {
+    look::<Spread>(&ctx)
+}
+
+/// Without settings, before any rule was set, a packet passes.
+#[inline(always)]
+fn look<L: Length>(ctx: &XdpContext) -> u32 {
     match maps::Rules::current() {
-        Some(rules) => verdict::of(&ctx, &rules),
+        Some(rules) => verdict::of::<L>(ctx, &rules),
         None => xdp_action::XDP_PASS,
     }
 }

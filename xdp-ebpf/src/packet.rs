@@ -2,10 +2,12 @@
 
 use core::arch::asm;
 
+use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
 use aya_ebpf::programs::XdpContext;
 use sluice_common::wire::Bytes;
 
-/// The bytes of the packet that the kernel shows, from `data` to `data_end`.
+/// The bytes of the packet that the kernel shows, from `data` to `data_end`; of a packet in several
+/// buffers those of the first.
 pub struct Packet {
     start: usize,
     end: usize,
@@ -17,10 +19,32 @@ impl Packet {
         Self { start: ctx.data(), end: ctx.data_end() }
     }
 
-    /// Its length in bytes, link header included.
+}
+
+/// How many bytes a packet has, link header included.
+pub trait Length {
+    /// Those of the packet in `ctx`.
+    fn of(ctx: &XdpContext) -> u64;
+}
+
+/// Of a packet in one buffer: what the kernel shows is all of it.
+pub struct Linear;
+
+impl Length for Linear {
     #[inline(always)]
-    pub fn len(&self) -> u64 {
-        (self.end - self.start) as u64
+    fn of(ctx: &XdpContext) -> u64 {
+        (ctx.data_end() - ctx.data()) as u64
+    }
+}
+
+/// Of a packet that may span several: the kernel shows the first.
+pub struct Spread;
+
+impl Length for Spread {
+    #[inline(always)]
+    fn of(ctx: &XdpContext) -> u64 {
+        // SAFETY: the helper reads the context that the kernel gave this program.
+        unsafe { bpf_xdp_get_buff_len(ctx.ctx) }
     }
 }
 

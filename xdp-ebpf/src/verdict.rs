@@ -9,15 +9,15 @@ use sluice_common::reason::VerdictReason;
 use sluice_common::wire::{Headers, Link};
 
 use crate::maps::{self, Rules};
-use crate::packet::Packet;
+use crate::packet::{Length, Packet};
 
 /// Decides about a packet and says so to the kernel.
 #[inline(always)]
-pub fn of(ctx: &XdpContext, rules: &Rules) -> u32 {
+pub fn of<L: Length>(ctx: &XdpContext, rules: &Rules) -> u32 {
     let packet = Packet::new(ctx);
     let decision = classify(&Headers::parse(&packet, Link::Ethernet), rules);
     if let Some(rule) = decision.rule {
-        rules.count(rule, packet.len());
+        rules.count(rule, L::of(ctx));
     }
     match decision.verdict {
         Action::Steer => steer(ctx, rules),

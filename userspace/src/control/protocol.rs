@@ -50,6 +50,8 @@ pub struct Setup {
     pub config: String,
     /// The receive queues to serve, by number.
     pub queues: Vec<u32>,
+    /// Whether packets may span several frames: the XDP program was loaded for it.
+    pub multi_buffer: bool,
     /// The supervisor's process, without which the data plane is not to live.
     pub supervisor: i32,
 }

@@ -22,5 +22,5 @@ pub use attach::{AttachMode, Attached, Foreign};
 pub use counters::{RuleCount, SteerCounters};
 pub use error::SteerError;
 pub use object::OBJECT;
-pub use program::Steering;
+pub use program::{Buffers, Steering};
 pub use sockets::{insert_socket, remove_socket};

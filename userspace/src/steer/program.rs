@@ -7,14 +7,39 @@ use std::time::Duration;
 use aya::maps::{Array, Map, MapData, MapError};
 use aya::programs::{ProgramError, TestRun, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
+use nix::errno::Errno;
 use sluice_common::abi::{self, Generation};
 use sluice_common::classify::{Compiled, Rule};
 
 use super::attach::{Attached, Attachment};
 use super::counters::{CounterMaps, SteerCounters};
+use super::error::errno;
 use super::tables::RuleMaps;
 use super::{OBJECT, SteerError, object};
 use crate::config::XdpMode;
+
+/// How often the verifier is asked. libbpf asks five times (`PROG_LOAD_ATTEMPTS`, libbpf_internal.h).
+const VERIFIED_AT_MOST: usize = 5;
+
+/// Which of the two programs: they differ in nothing but what packets they are given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Buffers {
+    /// Each packet is in one buffer.
+    #[default]
+    One,
+    /// A packet may span several, and all sockets are able to take it so. Only where the MTU needs it:
+    /// drivers go by it, some set their queues up in another way, some refuse.
+    Several,
+}
+
+impl Buffers {
+    const fn program(self) -> &'static str {
+        match self {
+            Self::One => abi::PROGRAM,
+            Self::Several => abi::PROGRAM_FRAGS,
+        }
+    }
+}
 
 /// The XDP program in the kernel: its rules, its counters and its attachment. What it holds goes with it,
 /// however this process ends: program, maps and attachment live as long as somebody has them open.
@@ -24,6 +49,7 @@ pub struct Steering {
     /// Where it was attached last, and how that was asked for.
     target: Option<(String, XdpMode)>,
     ebpf: Ebpf,
+    buffers: Buffers,
     rules: RuleMaps,
     counters: CounterMaps,
     xsk_map: OwnedFd,
@@ -51,7 +77,15 @@ impl Steering {
     /// [`SteerError::Abi`] where the program has another layout than this binary; else what the kernel
     /// said, the verifier included.
     pub fn load() -> Result<Self, SteerError> {
-        Self::load_object(OBJECT)
+        Self::load_for(Buffers::One)
+    }
+
+    /// As [`load`](Self::load), for packets in so many buffers.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_for(buffers: Buffers) -> Result<Self, SteerError> {
+        Self::load_from(OBJECT, buffers)
     }
 
     /// Loads a program other than the embedded one.
@@ -59,12 +93,15 @@ impl Steering {
     /// # Errors
     /// As [`Self::load`].
     pub fn load_object(object: &[u8]) -> Result<Self, SteerError> {
+        Self::load_from(object, Buffers::One)
+    }
+
+    fn load_from(object: &[u8], buffers: Buffers) -> Result<Self, SteerError> {
         object::check_abi(object)?;
         let mut ebpf = EbpfLoader::new()
             .load(object)
             .map_err(|source| SteerError::Load { source: Box::new(source) })?;
-        xdp(&mut ebpf)
-            .and_then(Xdp::load)
+        verify(&mut ebpf, buffers)
             .map_err(|source| SteerError::Load { source: Box::new(source.into()) })?;
         Ok(Self {
             attachment: None,
@@ -83,6 +120,7 @@ impl Steering {
             heartbeat_map: descriptor(&ebpf, abi::HEARTBEAT)?,
             heartbeat: take(&mut ebpf, abi::HEARTBEAT)?,
             current: (Generation::Even, 0),
+            buffers,
             ebpf,
         })
     }
@@ -114,7 +152,7 @@ impl Steering {
     pub fn attach(&mut self, iface: &str, mode: XdpMode) -> Result<Attached, SteerError> {
         self.detach();
         self.target = Some((iface.to_owned(), mode));
-        let program = xdp(&mut self.ebpf)
+        let program = xdp(&mut self.ebpf, self.buffers)
             .map_err(|source| SteerError::Load { source: Box::new(source.into()) })?;
         let (attachment, attached) = Attachment::new(program, iface, mode)?;
         self.attachment = Some(attachment);
@@ -174,7 +212,7 @@ impl Steering {
     pub fn test_run(&self, packet: &[u8]) -> Result<u32, SteerError> {
         let options = TestRunOptions { data_in: Some(packet), ..TestRunOptions::new() };
         self.ebpf
-            .program(abi::PROGRAM)
+            .program(self.buffers.program())
             .ok_or(ProgramError::NotLoaded)
             .and_then(<&Xdp>::try_from)
             .and_then(|program| program.test_run(options))
@@ -183,8 +221,20 @@ impl Steering {
     }
 }
 
-fn xdp(ebpf: &mut Ebpf) -> Result<&mut Xdp, ProgramError> {
-    ebpf.program_mut(abi::PROGRAM).ok_or(ProgramError::NotLoaded)?.try_into()
+/// Gives the program to the kernel. The verifier gives up with EAGAIN when a signal is pending, be it one
+/// that nobody waits for.
+fn verify(ebpf: &mut Ebpf, buffers: Buffers) -> Result<(), ProgramError> {
+    for _ in 1..VERIFIED_AT_MOST {
+        match xdp(ebpf, buffers)?.load() {
+            Err(error) if errno(&error) == Some(Errno::EAGAIN as i32) => {}
+            result => return result,
+        }
+    }
+    xdp(ebpf, buffers)?.load()
+}
+
+fn xdp(ebpf: &mut Ebpf, buffers: Buffers) -> Result<&mut Xdp, ProgramError> {
+    ebpf.program_mut(buffers.program()).ok_or(ProgramError::NotLoaded)?.try_into()
 }
 
 fn take<M>(ebpf: &mut Ebpf, map: &'static str) -> Result<M, SteerError>

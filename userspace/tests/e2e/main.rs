@@ -8,6 +8,7 @@
 //! | `cycles` | nothing is left behind |
 //! | `malformed` | what no sane host sends does no harm |
 //! | `idle` | no traffic costs nothing to speak of |
+//! | `jumbo` | packets that span frames, and drivers that have none |
 //! | `bed` | what all of them stand on |
 //! | `wire` | an independent look at every packet on the wire |
 
@@ -15,6 +16,7 @@ mod bed;
 mod coexistence;
 mod cycles;
 mod idle;
+mod jumbo;
 mod malformed;
 mod takeover;
 mod traffic;

@@ -20,7 +20,7 @@ use crate::wire::Tap;
 const MIB: usize = 1 << 20;
 
 /// Sends `bytes` over a connection from the peer to `address` and returns what arrived.
-fn transfer(lab: &Lab, address: IpAddr, from: Sender, bytes: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn transfer(lab: &Lab, address: IpAddr, from: Sender, bytes: &[u8]) -> Result<Vec<u8>> {
     let listener = lab.dut.run(|| TcpListener::bind((address, STEERED)))?;
     let peer = lab.peer.run(|| TcpStream::connect((address, STEERED)))?;
     let (dut, _) = listener.accept()?;

@@ -8,8 +8,8 @@ use anyhow::Result;
 use etherparse::{NetSlice, SlicedPacket, TcpSlice, TransportSlice};
 use sluice_lab::{Capture, Captured, Direction};
 
-/// An Ethernet header before 1500 bytes.
-const LARGEST_FRAME: usize = 14 + 1500;
+/// Bytes of an Ethernet header.
+const LINK: usize = 14;
 
 /// Reads a capture in the background until told to stop.
 pub(crate) struct Tap {
@@ -18,14 +18,22 @@ pub(crate) struct Tap {
 }
 
 /// What was seen.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Seen {
+    mtu: usize,
     /// What was wrong with any packet; the first few.
     pub(crate) problems: Vec<String>,
     /// Packets received and sent.
     pub(crate) packets: usize,
     incoming: Stream,
     outgoing: Stream,
+}
+
+impl Seen {
+    fn nothing(mtu: usize) -> Self {
+        let [incoming, outgoing] = [(); 2].map(|()| Stream::default());
+        Self { mtu, problems: Vec::new(), packets: 0, incoming, outgoing }
+    }
 }
 
 /// The bytes of one direction of the one TCP connection in the capture.
@@ -39,9 +47,14 @@ struct Stream {
 
 impl Tap {
     pub(crate) fn on(capture: Capture) -> Self {
+        Self::within(capture, 1500)
+    }
+
+    /// As [`on`](Self::on), on a wire with this MTU.
+    pub(crate) fn within(capture: Capture, mtu: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let until = stop.clone();
-        Self { stop, reader: spawn(move || read(&capture, &until)) }
+        Self { stop, reader: spawn(move || read(&capture, mtu, &until)) }
     }
 
     /// What has been seen by the time nothing more comes.
@@ -51,8 +64,8 @@ impl Tap {
     }
 }
 
-fn read(capture: &Capture, stop: &AtomicBool) -> Result<Seen> {
-    let mut seen = Seen::default();
+fn read(capture: &Capture, mtu: usize, stop: &AtomicBool) -> Result<Seen> {
+    let mut seen = Seen::nothing(mtu);
     let mut buffer = vec![0; 1 << 17];
     loop {
         match capture.next(&mut buffer)? {
@@ -72,6 +85,15 @@ impl Seen {
         }
     }
 
+    /// The payload of the largest packet that crossed the wire this way.
+    pub(crate) fn largest(&self, direction: Direction) -> u32 {
+        let stream = match direction {
+            Direction::In => &self.incoming,
+            Direction::Out => &self.outgoing,
+        };
+        stream.parts.iter().map(|(begin, end)| end.wrapping_sub(*begin)).max().unwrap_or(0)
+    }
+
     fn note(&mut self, packet: &Captured<'_>) {
         self.packets += 1;
         if let Err(problem) = self.check(packet)
@@ -83,7 +105,7 @@ impl Seen {
     }
 
     fn check(&mut self, packet: &Captured<'_>) -> Result<(), String> {
-        if packet.len > LARGEST_FRAME {
+        if packet.len > LINK + self.mtu {
             return Err(format!("{} bytes are more than the MTU allows", packet.len));
         }
         let sliced =
@@ -172,7 +194,7 @@ mod tests {
     }
 
     fn problems(bytes: &[u8]) -> Vec<String> {
-        let mut seen = Seen::default();
+        let mut seen = Seen::nothing(1500);
         seen.note(&Captured { direction: Direction::In, bytes, len: bytes.len() });
         seen.problems
     }

@@ -32,9 +32,10 @@ pub enum DataPlaneError {
     /// The interface.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// The interface's MTU does not fit a frame.
+    /// The interface's MTU is not what the XDP program was loaded for.
     #[error(
-        "{iface}: an MTU of {mtu} does not fit a frame, which takes {most}: `ip link set {iface} mtu {most}`"
+        "{iface}: an MTU of {mtu} is more than {most}, which was enough when Sluice started: start it again, \
+         or `ip link set {iface} mtu {most}`"
     )]
     Mtu {
         /// The interface.

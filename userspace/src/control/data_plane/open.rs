@@ -17,7 +17,8 @@ use crate::pipeline::{Handle, Worker, WorkerConfig};
 use crate::steer::insert_socket;
 use crate::tun;
 use crate::xsk::{
-    FrameCount, Heartbeat, MAX_MTU, Pages, Pool, QueueConfig, RingSize, Umem, XskPort, open_queue,
+    FRAME_MTU, FrameCount, Heartbeat, MAX_MTU, Pages, Pool, QueueConfig, RingSize, Umem, XskPort,
+    open_queue,
 };
 
 /// A worker of host mode.
@@ -61,7 +62,7 @@ pub(super) async fn everything<'u>(
 ) -> Result<Ready<'u>, DataPlaneError> {
     let handle = netlink::connect()?;
     let link = Link::find(&handle, &config.ports[0].iface).await?;
-    let mtu = checked_mtu(&link)?;
+    let mtu = checked_mtu(&link, setup.multi_buffer)?;
     let cores = cores::assign(&config.worker.cores, setup.queues.len())?;
     let sockets = sockets(config, setup, memory, maps)?;
     let settings = tun::Settings {
@@ -95,11 +96,12 @@ pub(super) async fn everything<'u>(
     Ok(Ready { workers, handles, cores, resolver, opened })
 }
 
-/// The interface's MTU, which has to fit a frame.
-fn checked_mtu(link: &Link) -> Result<u16, DataPlaneError> {
+/// The interface's MTU, which has to be one that the XDP program was loaded for.
+fn checked_mtu(link: &Link, multi_buffer: bool) -> Result<u16, DataPlaneError> {
+    let most = if multi_buffer { MAX_MTU } else { FRAME_MTU };
     match u16::try_from(link.mtu) {
-        Ok(mtu) if usize::from(mtu) <= MAX_MTU => Ok(mtu),
-        _ => Err(DataPlaneError::Mtu { iface: link.name.clone(), mtu: link.mtu, most: MAX_MTU }),
+        Ok(mtu) if usize::from(mtu) <= most => Ok(mtu),
+        _ => Err(DataPlaneError::Mtu { iface: link.name.clone(), mtu: link.mtu, most }),
     }
 }
 
@@ -124,7 +126,7 @@ fn sockets<'u>(
             queue,
             ring: RingSize::new(settings.ring)?,
             zero_copy: settings.zero_copy,
-            multi_buffer: false,
+            multi_buffer: setup.multi_buffer,
             busy_poll: settings.busy_poll.then_some(settings.busy_poll_budget),
         };
         let mut pool = umem.pool();
@@ -160,12 +162,16 @@ mod tests {
     }
 
     #[test]
-    fn an_mtu_that_fits_no_frame_is_refused_with_the_command_that_helps() {
+    fn an_mtu_that_the_program_was_not_loaded_for_is_refused_with_the_command_that_helps() {
         let link = |mtu| Link { name: "eth1".into(), index: 2, mac: None, mtu, up: true };
-        assert_eq!(checked_mtu(&link(1500)).unwrap(), 1500);
-        for mtu in [MAX_MTU as u32 + 1, 65_536] {
-            let refused = checked_mtu(&link(mtu)).unwrap_err();
-            assert!(refused.to_string().contains("`ip link set eth1 mtu"), "{refused}");
+        assert_eq!(checked_mtu(&link(1500), false).unwrap(), 1500);
+        assert_eq!(checked_mtu(&link(9000), true).unwrap(), 9000);
+        for (mtu, multi_buffer, most) in
+            [(FRAME_MTU as u32 + 1, false, FRAME_MTU), (MAX_MTU as u32 + 1, true, MAX_MTU)]
+        {
+            let refused = checked_mtu(&link(mtu), multi_buffer).unwrap_err();
+            let remedy = format!("`ip link set eth1 mtu {most}`");
+            assert!(refused.to_string().contains(&remedy), "{refused}");
         }
     }
 }

@@ -8,6 +8,7 @@ use super::super::nic::NicError;
 use super::super::routes::{PlanError, RoutesError};
 use super::super::socket::SocketError;
 use super::super::sysctl::SysctlError;
+use super::mtu::MtuError;
 use crate::steer::SteerError;
 
 /// Why `sluice run` failed.
@@ -50,6 +51,9 @@ pub enum SupervisorError {
         /// How many can be served.
         most: u32,
     },
+    /// Packets of its MTU cannot be taken.
+    #[error(transparent)]
+    Mtu(#[from] MtuError),
     /// The XDP program.
     #[error(transparent)]
     Steer(#[from] SteerError),

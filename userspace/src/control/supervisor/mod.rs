@@ -14,6 +14,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | `mtu` | whether packets of the interface's MTU can be taken, and how |
 //! | `serve` | one loop over signals, the data plane, the clock and the control socket |
 //! | `tick` | what is looked at by the clock |
 //! | `process` | the data plane: a process and a line to it |
@@ -24,6 +25,7 @@
 
 mod diversion;
 mod error;
+mod mtu;
 mod process;
 mod rings;
 mod serve;
@@ -41,11 +43,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::diversion::Diversion;
 pub use self::error::SupervisorError;
+pub use self::mtu::MtuError;
 use self::serve::Supervisor;
-use super::nic::Nic;
+use super::nic::{Nic, xdp_capabilities};
 use super::socket::ControlSocket;
 use crate::config::{self, Config, MAX_QUEUES, Proto, Queues, Rule};
-use crate::steer::Steering;
+use crate::steer::{Buffers, Steering};
 
 /// A configuration and the text it was read from, which the data plane reads once more.
 #[derive(Clone, Debug)]
@@ -98,12 +101,13 @@ pub async fn run(configured: &Configured) -> Result<(), SupervisorError> {
     let port = &config.ports[0];
     let nic = Nic::find(&port.iface).await?;
     let queues = queues(&port.queues, &nic)?;
+    let taking = mtu::taking(&nic, &xdp_capabilities(&nic).await?, port.xdp)?;
     let diversion = Diversion::claim(&config.control.state_dir, config).await?;
     let socket = ControlSocket::open(&config.control.socket);
-    let loaded = load(config);
+    let loaded = load(config, taking.buffers);
     let outcome = match (socket, loaded) {
         (Ok(socket), Ok(steering)) => {
-            let supervisor = Supervisor::new(configured, queues, steering, diversion);
+            let supervisor = Supervisor::new(configured, queues, taking, steering, diversion);
             return supervisor.run(signals, socket).await;
         }
         (Err(error), _) => Err(error.into()),
@@ -113,8 +117,8 @@ pub async fn run(configured: &Configured) -> Result<(), SupervisorError> {
     outcome
 }
 
-fn load(config: &Config) -> Result<Steering, SupervisorError> {
-    let mut steering = Steering::load()?;
+fn load(config: &Config, buffers: Buffers) -> Result<Steering, SupervisorError> {
+    let mut steering = Steering::load_for(buffers)?;
     let rules: Vec<_> = config.rules.iter().map(steering_rule).collect();
     steering.set_rules(&rules, config.worker.fail_open)?;
     Ok(steering)

@@ -9,6 +9,7 @@ use super::super::backoff::Backoff;
 use super::super::protocol::{Answer, Opened, Order, Setup};
 use super::super::socket::ControlSocket;
 use super::diversion::Diversion;
+use super::mtu::Taking;
 use super::process::{DataPlane, Event};
 use super::rings::EmptyRings;
 use super::tell::Askers;
@@ -16,7 +17,7 @@ use super::watch::{self, Pulse};
 use super::{Configured, StopSignals, SupervisorError};
 use crate::config::Config;
 use crate::observe::report::WorkerReport;
-use crate::steer::{Attached, Steering};
+use crate::steer::{Attached, Buffers, Steering};
 
 /// How long the data plane may take to stop: together with everything else less than a second.
 const STOPPING: Duration = Duration::from_millis(600);
@@ -43,6 +44,7 @@ pub(super) struct Attachment {
 pub(super) struct Supervisor<'c> {
     pub(super) configured: &'c Configured,
     pub(super) queues: Vec<u32>,
+    pub(super) taking: Taking,
     pub(super) steering: Steering,
     pub(super) diversion: Diversion,
     pub(super) phase: Phase,
@@ -66,12 +68,14 @@ impl<'c> Supervisor<'c> {
     pub(super) fn new(
         configured: &'c Configured,
         queues: Vec<u32>,
+        taking: Taking,
         steering: Steering,
         diversion: Diversion,
     ) -> Self {
         Self {
             configured,
             queues,
+            taking,
             steering,
             diversion,
             phase: Phase::Opening,
@@ -136,6 +140,7 @@ impl<'c> Supervisor<'c> {
             file: self.configured.file.clone(),
             config: self.configured.text.clone(),
             queues: self.queues.clone(),
+            multi_buffer: self.taking.buffers == Buffers::Several,
             supervisor: std::process::id().cast_signed(),
         };
         let maps = [self.steering.xsk_map_fd(), self.steering.heartbeat_fd()];
@@ -186,7 +191,8 @@ impl<'c> Supervisor<'c> {
             self.rings.restarted(self.started.elapsed(), counted);
             return Ok(());
         }
-        let attached = self.steering.attach(self.iface(), self.config().ports[0].xdp)?;
+        let mut attached = self.steering.attach(self.iface(), self.taking.xdp)?;
+        attached.reason = attached.reason.or_else(|| self.taking.reason.clone());
         let why = attached.reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
         tracing::info!("{}: XDP program attached, {} mode{why}", self.iface(), attached.mode);
         self.attachment = Some(Attachment { index, attached });

@@ -102,7 +102,8 @@ impl Supervisor<'_> {
         );
         self.reattached += 1;
         match self.steering.reattach() {
-            Ok(attached) => {
+            Ok(mut attached) => {
+                attached.reason = attached.reason.or_else(|| self.taking.reason.clone());
                 let index = if_nametoindex(self.iface()).unwrap_or(0);
                 self.attachment = Some(Attachment { index, attached });
             }
