@@ -155,6 +155,8 @@ reasons! {
         NotMergeable = "not_mergeable",
         /// Coalescing is switched off, for all packets or for UDP.
         Disabled = "disabled",
+        /// A feature was switched: what is held goes, and what comes goes by the new rules.
+        Switched = "switched",
         /// The worker stops: what is held goes.
         Shutdown = "shutdown",
     }

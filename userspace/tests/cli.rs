@@ -69,11 +69,15 @@ fn nobody_to_ask_is_exit_code_1() {
 
 #[test]
 fn who_answers_in_another_language_is_exit_code_1() {
-    use std::io::Write;
+    use std::io::{Read, Write};
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("control.sock");
     let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-    let answer = std::thread::spawn(move || listener.accept().unwrap().0.write_all(b"{}").unwrap());
+    let answer = std::thread::spawn(move || {
+        let mut asker = listener.accept().unwrap().0;
+        asker.read_to_end(&mut Vec::new()).unwrap();
+        asker.write_all(b"{}").unwrap();
+    });
     assert_refused(&["stats", "--socket", socket.to_str().unwrap()], 1, &["another version"]);
     answer.join().unwrap();
 }

@@ -138,7 +138,7 @@ fn an_unknown_table_is_suggested_too() {
 #[test]
 fn a_key_that_resembles_nothing_names_those_there_are() {
     let text = with("offload", "colour = 1");
-    refused(&text, &["offload.colour: unknown key; known here: gro, tso"]);
+    refused(&text, &["offload.colour: unknown key; known here: gro, udp_gro, tso"]);
 }
 
 #[test]

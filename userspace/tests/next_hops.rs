@@ -12,7 +12,7 @@ use sluice::control::next_hops::{self, Client, NextHopsError, Resolver};
 use sluice::control::routes::{PolicyRoutes, plan};
 use sluice::control::sysctl::{self, Setting};
 use sluice::port::{HostPort, LinkHeader, NextHops, Received};
-use sluice::tun::{Device, Settings};
+use sluice::tun::{Device, Offloads, Settings};
 use sluice_common::classify::Action;
 use sluice_common::wire::{Addresses, EtherType, ethernet::Mac};
 use sluice_lab::{
@@ -307,8 +307,8 @@ fn sluices_own_policy_rules_bend_neither_the_lookup_nor_the_kernels_path() -> Re
         Rule { src, dst, proto: Some(Proto::Tcp), src_port, dst_port, vlan, action: Action::Steer };
     let mut queue = inside(&lab.dut, async || -> Result<_> {
         let handle = netlink::connect()?;
-        let settings = Settings { name: TUN, queues: 1, mtu: 1500, segment: true };
-        let (_, mut queues) = Device::open(&settings)?;
+        let settings = Settings { name: TUN, queues: 1, mtu: 1500, offloads: Offloads::ALL };
+        let (_, _, mut queues) = Device::open(&settings)?;
         sysctl::for_tun(TUN)?.iter().try_for_each(Setting::apply)?;
         Link::find(&handle, TUN).await?.set_up(&handle).await?;
         let sources = Sources { v4: Some(DUT_V4), v6: Some(DUT_V6) };
@@ -360,8 +360,9 @@ fn without_its_resolver_a_client_trusts_nothing_it_knew() -> Result<()> {
 #[test]
 fn a_port_without_mac_address_is_refused_by_name() -> Result<()> {
     let namespace = Namespace::new("hops")?;
-    let (device, _queues) = namespace
-        .run(|| Device::open(&Settings { name: "tun7", queues: 1, mtu: 1500, segment: true }))?;
+    let (device, _control, _queues) = namespace.run(|| {
+        Device::open(&Settings { name: "tun7", queues: 1, mtu: 1500, offloads: Offloads::ALL })
+    })?;
     let port = link(&namespace, &device.name);
     assert_eq!((port.mac, port.index), (None, device.index));
     let refused = namespace.run(|| next_hops::open(&port, 1)).unwrap_err();

@@ -10,7 +10,7 @@ use sluice::control::link::{Link, LinkError, Sources};
 use sluice::control::routes::{PolicyRoutes, RoutesError, plan};
 use sluice::control::{netlink, sysctl};
 use sluice::port::{HostPort, Received};
-use sluice::tun::{Device, Queue, RECEIVE_BUFFER, Settings};
+use sluice::tun::{Device, Offloads, Queue, RECEIVE_BUFFER, Settings};
 use sluice_common::classify::Action;
 use sluice_lab::{DUT, DUT_V4, DUT_V6, Lab, Namespace, PEER_V4, PEER_V6};
 
@@ -38,8 +38,8 @@ fn inside<T: Send>(namespace: &Namespace, body: impl AsyncFnOnce() -> T + Send) 
 /// A TUN device as the supervisor readies it.
 async fn open_tun() -> Result<Queue> {
     let handle = netlink::connect()?;
-    let settings = Settings { name: TUN, queues: 1, mtu: 1500, segment: true };
-    let (_, mut queues) = Device::open(&settings)?;
+    let settings = Settings { name: TUN, queues: 1, mtu: 1500, offloads: Offloads::ALL };
+    let (_, _, mut queues) = Device::open(&settings)?;
     for setting in sysctl::for_tun(TUN)? {
         setting.apply()?;
     }

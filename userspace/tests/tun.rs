@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sluice::port::{HostPort, Received, Sent};
-use sluice::tun::{Device, Queue, RECEIVE_BUFFER, Settings, TunError};
+use sluice::tun::{Device, Offloads, Queue, RECEIVE_BUFFER, Settings, TunError};
 use sluice_lab::{Namespace, wait_until};
 
 const NAME: &str = "sluice0";
@@ -18,7 +18,8 @@ const VNET: usize = 10;
 const NEEDS_CSUM: u8 = 1;
 
 fn settings(queues: usize, segment: bool) -> Settings<'static> {
-    Settings { name: NAME, queues, mtu: 1500, segment }
+    let offloads = if segment { Offloads::ALL } else { Offloads::default() };
+    Settings { name: NAME, queues, mtu: 1500, offloads }
 }
 
 /// A host whose only way out is a TUN device.
@@ -30,7 +31,7 @@ struct Host {
 impl Host {
     fn new(address: &str, queues: usize, segment: bool) -> Result<Self> {
         let namespace = Namespace::new("tun")?;
-        let (device, queues) = namespace.run(|| Device::open(&settings(queues, segment)))?;
+        let (device, _, queues) = namespace.run(|| Device::open(&settings(queues, segment)))?;
         assert_eq!(device.mtu, 1500);
         namespace.ip(&format!("address add {address}/24 dev {NAME}"))?;
         namespace.ip(&format!("link set {NAME} up"))?;
@@ -122,9 +123,9 @@ fn without_segmentation_the_kernel_cuts_and_sums() -> Result<()> {
 }
 
 #[test]
-fn a_device_opens_down_with_the_mtu_and_goes_with_its_last_queue() -> Result<()> {
+fn a_device_opens_down_with_the_mtu_and_goes_with_its_last_queue_and_hold() -> Result<()> {
     let namespace = Namespace::new("tun")?;
-    let (device, mut queues) =
+    let (device, control, mut queues) =
         namespace.run(|| Device::open(&Settings { mtu: 1400, ..settings(3, true) }))?;
     assert_eq!(queues.len(), 3);
     let shown = namespace.ip(&format!("-details link show {NAME}"))?;
@@ -137,11 +138,43 @@ fn a_device_opens_down_with_the_mtu_and_goes_with_its_last_queue() -> Result<()>
     queues.truncate(1);
     namespace.ip(&format!("link show {NAME}"))?;
     drop(queues);
+    assert!(control.knows_udp(), "this kernel is younger than 6.2");
+    namespace.ip(&format!("link show {NAME}"))?;
+    drop(control);
     // A test beside this one that is starting a program holds a copy of every descriptor between its
     // fork and its exec, this one's last queue too.
     wait_until("the device is gone", Duration::from_secs(5), || {
         namespace.ip(&format!("link show {NAME}")).is_err().then_some(())
     })
+}
+
+/// What the kernel itself says the device leaves to its reader.
+fn features(namespace: &Namespace) -> Result<Vec<String>> {
+    let told = namespace.exec("ethtool", &format!("-k {NAME}"))?;
+    let names = [
+        "tx-checksum-ip-generic",
+        "tx-tcp-segmentation",
+        "tx-tcp6-segmentation",
+        "tx-udp-segmentation",
+    ];
+    let is_on = |name: &&&str| told.lines().any(|line| line.trim() == format!("{name}: on"));
+    Ok(names.iter().filter(is_on).map(ToString::to_string).collect())
+}
+
+#[test]
+fn f2_what_is_left_to_the_reader_changes_while_the_device_is_open() -> Result<()> {
+    let namespace = Namespace::new("tun")?;
+    let (_, control, _queues) = namespace.run(|| Device::open(&settings(2, true)))?;
+    assert_eq!(features(&namespace)?.len(), 4);
+    control.set(Offloads { tcp: false, ..Offloads::ALL })?;
+    assert_eq!(features(&namespace)?, ["tx-checksum-ip-generic", "tx-udp-segmentation"]);
+    control.set(Offloads { udp: false, ..Offloads::ALL })?;
+    assert_eq!(features(&namespace)?.len(), 3);
+    control.set(Offloads::default())?;
+    assert_eq!(features(&namespace)?.len(), 0);
+    control.set(Offloads::ALL)?;
+    assert_eq!(features(&namespace)?.len(), 4);
+    Ok(())
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod data_plane;
 mod explain;
 mod features;
 mod run;
+mod running;
 mod ssh;
 mod stats;
 
@@ -32,6 +33,8 @@ Examples:
   sluice check /etc/sluice.toml            is the configuration right?
   sluice features eth1                     what can this interface do?
   sluice run --config /etc/sluice.toml     start; stop with Ctrl-C or SIGTERM
+  sluice features eth1 --set generic-receive-offload=off
+                                           switch a feature of the running process
   sluice stats --json                      what is the running process doing?
   sluice explain --pcap capture.pcap       why did these packets not merge?
 

@@ -20,6 +20,7 @@ impl Offload {
         };
         GroConfig {
             enabled: self.gro,
+            udp: self.udp_gro,
             profile: self.profile,
             rx_checksum: self.rx_checksum,
             hold,
@@ -42,14 +43,16 @@ mod tests {
     fn the_configuration_reaches_the_coalescer() {
         let offload = Offload {
             gro: false,
+            udp_gro: false,
             tso: true,
+            uso: true,
             profile: Profile::AccEcn,
             flush: Flush::After(Duration::from_micros(7)),
             max_size: 9000,
             rx_checksum: RxChecksum::Trust,
         };
         let gro = offload.coalescing([1, 2, 3, 4]);
-        assert_eq!((gro.enabled, gro.profile), (false, Profile::AccEcn));
+        assert_eq!((gro.enabled, gro.udp, gro.profile), (false, false, Profile::AccEcn));
         assert_eq!((gro.hold, gro.max_size), (Hold::AtMost(7000), 9000));
         assert_eq!((gro.rx_checksum, gro.hash_keys), (RxChecksum::Trust, [1, 2, 3, 4]));
     }

@@ -25,8 +25,10 @@ const ABLE: FeatureSet = FeatureSet::of(&[
     Feature::TxChecksumming,
     Feature::ScatterGather,
     Feature::TcpSegmentation,
+    Feature::UdpSegmentation,
     Feature::GenericSegmentation,
     Feature::GenericReceive,
+    Feature::UdpReceive,
 ]);
 
 /// Of that, what nothing would be without: trains stay in the packets' own buffers, and a port that does
@@ -40,8 +42,11 @@ impl Offload {
         // Nobody but Sluice would take a checksum for right that is not finished.
         let partial = self.rx_checksum == RxChecksum::Partial;
         let always = ALWAYS.with(Feature::RxChecksumming, partial);
-        let wanted =
-            ABLE.with(Feature::GenericReceive, self.gro).with(Feature::TcpSegmentation, self.tso);
+        let wanted = ABLE
+            .with(Feature::GenericReceive, self.gro)
+            .with(Feature::UdpReceive, self.udp_gro)
+            .with(Feature::TcpSegmentation, self.tso)
+            .with(Feature::UdpSegmentation, self.uso);
         Features::new(Limits { able: ABLE, always, forwarding: mode == Mode::Wire }, wanted)
     }
 
@@ -51,7 +56,9 @@ impl Offload {
         let verifies = active.has(Feature::RxChecksumming);
         Self {
             gro: active.has(Feature::GenericReceive),
+            udp_gro: active.has(Feature::UdpReceive),
             tso: active.has(Feature::TcpSegmentation),
+            uso: active.has(Feature::UdpSegmentation),
             rx_checksum: if verifies { self.rx_checksum } else { RxChecksum::Leave },
             ..self.clone()
         }
@@ -72,12 +79,21 @@ mod tests {
 
     #[test]
     fn f1_the_settings_are_features_and_come_back_as_settings() {
-        for text in ["", "gro = false", "tso = false", "rx_checksum = \"trust\"", "max_size = 999"]
-        {
+        for text in [
+            "",
+            "udp_gro = false",
+            "tso = false",
+            "uso = false",
+            "rx_checksum = \"trust\"",
+            "max_size = 999",
+        ] {
             let offload = offload(text);
             let features = offload.features(Mode::Host);
             assert_eq!(offload.switched(features.active()), offload, "{text}");
         }
+        let off = offload("gro = false");
+        let switched = off.switched(off.features(Mode::Host).active());
+        assert_eq!(switched, Offload { udp_gro: false, ..off }, "which needs it");
         let features = offload("tso = false").features(Mode::Host);
         assert_eq!(features.state(Feature::TcpSegmentation), State::Off);
         assert_eq!(features.state(Feature::GenericReceive), State::On);

@@ -16,6 +16,8 @@ mod source;
 mod table;
 mod words;
 
+pub(crate) use words::did_you_mean;
+
 pub use error::{ConfigError, Problem};
 pub use features::OWN_FEATURES;
 pub use model::{

@@ -184,8 +184,12 @@ pub struct Rule {
 pub struct Offload {
     /// Coalesce what is received.
     pub gro: bool,
-    /// Take super-packets from the TUN and segment them; else the kernel segments.
+    /// UDP datagrams too.
+    pub udp_gro: bool,
+    /// Take TCP super-packets from the TUN and segment them; else the kernel segments.
     pub tso: bool,
+    /// Take UDP super-packets too, where the kernel has them for a TUN (from 6.2).
+    pub uso: bool,
     /// Which coalescing rules.
     pub profile: sluice_common::offload::Profile,
     /// How long a train may be held.

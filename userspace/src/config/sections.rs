@@ -75,7 +75,9 @@ pub(super) fn offload(table: Table<'_>) -> Offload {
     ];
     let offload = Offload {
         gro: table.boolean("gro", true),
+        udp_gro: table.boolean("udp_gro", true),
         tso: table.boolean("tso", true),
+        uso: table.boolean("uso", true),
         profile: table.choice("profile", Profile::Linux, &profiles),
         flush: flush(&table),
         // The smallest size every IPv4 host must take (RFC 791) to the largest IPv4 can say.

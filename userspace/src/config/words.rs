@@ -26,7 +26,7 @@ pub(super) fn one_of<T>(words: &[(&'static str, T)]) -> String {
 }
 
 /// `; did you mean "x"?` where one of `known` is near enough to be a slip of the finger.
-pub(super) fn did_you_mean<'k>(written: &str, known: impl Iterator<Item = &'k str>) -> String {
+pub(crate) fn did_you_mean<'k>(written: &str, known: impl Iterator<Item = &'k str>) -> String {
     // One slip in a short word, two or three in a long one; more and it is another word.
     let slips = (written.chars().count() / 3).max(1);
     let counted = known.map(|name| (strsim::damerau_levenshtein(written, name), name));

@@ -9,6 +9,7 @@
 //! | [`privileges`] | giving them up; dying with the parent |
 //! | `backoff` | how long to wait before the next start |
 //! | [`socket`] | the control socket |
+//! | [`request`] | what is asked over it |
 //! | [`nic`] | what a NIC is and can do |
 //! | [`netlink`] | the connection to the kernel's routing tables |
 //! | [`link`] | an interface: index, MAC address, MTU, addresses |
@@ -29,6 +30,7 @@ pub mod next_hops;
 pub mod nic;
 pub mod privileges;
 pub mod protocol;
+pub mod request;
 pub mod routes;
 pub mod socket;
 pub mod supervisor;

@@ -9,6 +9,8 @@
 //!     │── Order::Go ──────────────────────────►│ starts its workers
 //!     │── Order::Report ──────────────────────►│
 //!     │◄───────────────────── Answer::Report ──│
+//!     │── Order::Switch ──────────────────────►│ the TUN device, then the workers
+//!     │◄─────────────────── Answer::Switched ──│
 //!     │── Order::Stop ────────────────────────►│ stops its workers
 //!     │◄──────────────────── Answer::Stopped ──│ exits
 //! ```
@@ -22,6 +24,7 @@ use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use sluice_common::offload::features::FeatureSet;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -37,6 +40,8 @@ pub enum Order {
     Go,
     /// Say what the workers have counted.
     Report,
+    /// Work with these features on and all others off.
+    Switch(#[serde(with = "names")] FeatureSet),
     /// Stop the workers, say what they counted, exit.
     Stop,
 }
@@ -48,6 +53,9 @@ pub struct Setup {
     pub file: PathBuf,
     /// What it says. Sent instead of read again: the file may have changed since the start.
     pub config: String,
+    /// The features that are on, whatever it says: they may have been switched since the start.
+    #[serde(with = "names")]
+    pub features: FeatureSet,
     /// The receive queues to serve, by number.
     pub queues: Vec<u32>,
     /// Whether packets may span several frames: the XDP program was loaded for it.
@@ -63,6 +71,8 @@ pub enum Answer {
     Opened(Opened),
     /// What the workers have counted.
     Report(Vec<WorkerReport>),
+    /// What came of [`Order::Switch`].
+    Switched(Switched),
     /// The workers have stopped; what they counted to the end.
     Stopped(Vec<WorkerReport>),
     /// It cannot go on, and exits.
@@ -72,11 +82,24 @@ pub enum Answer {
     },
 }
 
+/// What came of a switch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Switched {
+    /// All of it is in force.
+    Done,
+    /// The workers of these queues have not come to it yet, and will.
+    Late(Vec<u32>),
+    /// Nothing was changed, and this is why.
+    Refused(String),
+}
+
 /// What was opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opened {
     /// Interface index of the TUN device.
     pub tun_index: u32,
+    /// Whether the kernel takes UDP super-packets from a TUN device, and gives them to one.
+    pub udp_super_packets: bool,
     /// Each queue, in the order of the workers.
     pub queues: Vec<OpenedQueue>,
 }
@@ -92,6 +115,21 @@ pub struct OpenedQueue {
     pub reason: Option<String>,
     /// Whether the frames are in huge pages.
     pub huge_pages: bool,
+}
+
+/// Features by their names, so that the sides need not number them alike.
+mod names {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use sluice_common::offload::features::{Feature, FeatureSet};
+
+    pub(super) fn serialize<S: Serializer>(set: &FeatureSet, to: S) -> Result<S::Ok, S::Error> {
+        set.iter().map(Feature::label).collect::<Vec<_>>().serialize(to)
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<FeatureSet, D::Error> {
+        let names = Vec::<String>::deserialize(from)?;
+        Ok(names.iter().filter_map(|name| Feature::from_label(name)).collect())
+    }
 }
 
 /// One end of the conversation.
@@ -148,6 +186,15 @@ mod tests {
         assert!(matches!(data_plane.hear().await.unwrap(), Some(Order::Go)));
         assert!(matches!(data_plane.hear().await.unwrap(), Some(Order::Stop)));
         assert!(data_plane.hear::<Order>().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn features_arrive_as_they_were_sent() {
+        let (here, there) = UnixStream::pair().unwrap();
+        let (mut supervisor, mut data_plane) = (Line::new(here), Line::new(there));
+        supervisor.say(&Order::Switch(FeatureSet::ALL)).await.unwrap();
+        let heard = data_plane.hear().await.unwrap();
+        assert!(matches!(heard, Some(Order::Switch(FeatureSet::ALL))), "{heard:?}");
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use sluice_common::offload::GroConfig;
 
 use crate::observe::{Counts, Histogram, Latency, WorkerCounters};
 
@@ -20,6 +21,8 @@ pub(super) enum Command {
     Stop,
     /// Give the latency histogram, and go on with this empty one.
     Latency(Box<Histogram>),
+    /// Coalesce by these rules from now on.
+    Switch(GroConfig),
 }
 
 /// How a worker is talked to while it runs. It may be shared, and outlives the worker.
@@ -31,6 +34,8 @@ pub struct Handle {
     stop: Arc<AtomicBool>,
     questions: Sender<Box<Histogram>>,
     answers: Receiver<Box<Histogram>>,
+    switches: Sender<GroConfig>,
+    switched: Receiver<()>,
     wake: Arc<EventFd>,
 }
 
@@ -42,6 +47,8 @@ pub(super) struct Mailbox {
     stop: Arc<AtomicBool>,
     questions: Receiver<Box<Histogram>>,
     answers: Sender<Box<Histogram>>,
+    switches: Receiver<GroConfig>,
+    switched: Sender<()>,
 }
 
 impl Handle {
@@ -51,14 +58,19 @@ impl Handle {
         let stop = Arc::new(AtomicBool::new(false));
         let (questions, asked) = bounded(WAITING);
         let (answered, answers) = bounded(WAITING);
+        let (switches, to_switch) = bounded(WAITING);
+        let (has_switched, switched) = bounded(WAITING);
         let mailbox = Mailbox {
             counters: Arc::clone(&counters),
             wake: Arc::clone(&wake),
             stop: Arc::clone(&stop),
             questions: asked,
             answers: answered,
+            switches: to_switch,
+            switched: has_switched,
         };
-        Ok((Self { queue, counters, stop, questions, answers, wake }, mailbox))
+        let handle = Self { queue, counters, stop, questions, answers, switches, switched, wake };
+        Ok((handle, mailbox))
     }
 
     /// The worker's queue.
@@ -93,6 +105,25 @@ impl Handle {
         self.answers.recv_timeout(patience).ok()
     }
 
+    /// Tells the worker to coalesce by `gro` from now on; it does at the end of its turn, once what it holds
+    /// has gone. `false`: it has not done what it was told before, and takes no more.
+    ///
+    /// What may change in mid-work is said at [`Coalescer::switch`](sluice_common::offload::Coalescer::switch).
+    pub fn switch(&self, gro: GroConfig) -> bool {
+        // The answer to an order that was given up.
+        while self.switched.try_recv().is_ok() {}
+        let told = self.switches.try_send(gro).is_ok();
+        self.wake();
+        told
+    }
+
+    /// Waits until the worker has done what [`switch`](Self::switch) told it; `false`: not in time. It will,
+    /// if it lives.
+    #[must_use]
+    pub fn await_switch(&self, patience: Duration) -> bool {
+        self.switched.recv_timeout(patience).is_ok()
+    }
+
     fn wake(&self) {
         // It fails only when it has been written 2^64 - 2 times and never read: the worker is awake.
         let _ = self.wake.write(1);
@@ -105,7 +136,13 @@ impl Mailbox {
         if self.stop.swap(false, Ordering::Acquire) {
             return Some(Command::Stop);
         }
-        self.questions.try_recv().ok().map(Command::Latency)
+        let switch = self.switches.try_recv().map(Command::Switch);
+        switch.or_else(|_| self.questions.try_recv().map(Command::Latency)).ok()
+    }
+
+    /// Says that an order was carried out; when nobody listens, not.
+    pub(super) fn has_switched(&self) {
+        let _ = self.switched.try_send(());
     }
 
     /// Answers a question; when nobody fetches answers, not.

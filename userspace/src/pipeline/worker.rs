@@ -200,8 +200,24 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
             match command {
                 Command::Stop => self.begin_stop(End::Stopped, now),
                 Command::Latency(empty) => self.mailbox.answer(self.latency.swap(empty)),
+                Command::Switch(gro) => self.switch(&gro),
             }
         }
+    }
+
+    /// Coalesces by `gro` from the next packet on. What is held goes to the host first, behind what waits
+    /// there already, so that nothing changes places.
+    fn switch(&mut self, gro: &GroConfig) {
+        let mut out = ToHost {
+            host: &mut self.host,
+            pool: &mut self.pool,
+            backlog: &mut self.backlog,
+            counts: &mut self.counts,
+            latency: &mut self.latency,
+        };
+        self.coalescer.switch(gro, &mut out);
+        out.recycle(&mut self.coalescer);
+        self.mailbox.has_switched();
     }
 
     /// A command is there: the next turn looks.

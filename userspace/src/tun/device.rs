@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use tun_rs::{DeviceBuilder, Layer, SyncDevice};
 
-use super::{Queue, TunError, ioctl};
+use super::{Control, Offloads, Queue, TunError, ioctl};
 
 /// The most queues a TUN device has (`MAX_TAP_QUEUES`, linux/if_tap.h; tun.c uses the same).
 pub const MAX_QUEUES: usize = 256;
@@ -27,9 +27,8 @@ pub struct Settings<'a> {
     /// Largest IP packet in bytes: the NIC's, so that local sockets choose the segment size they
     /// would choose for it.
     pub mtu: u16,
-    /// Take super-packets with their checksums to be made from the kernel; else the kernel segments
-    /// and sums. Giving super-packets to the kernel needs no setting.
-    pub segment: bool,
+    /// What is taken from the kernel unfinished.
+    pub offloads: Offloads,
 }
 
 /// A TUN device that is open and down. It lives as long as one of its queues.
@@ -44,11 +43,12 @@ pub struct Device {
 }
 
 impl Device {
-    /// Makes the device in the calling thread's network namespace and opens its queues.
+    /// Makes the device in the calling thread's network namespace, opens its queues, and keeps a hold on its
+    /// offloads.
     ///
     /// # Errors
     /// [`TunError`] says what is missing and how to get it.
-    pub fn open(settings: &Settings<'_>) -> Result<(Self, Vec<Queue>), TunError> {
+    pub fn open(settings: &Settings<'_>) -> Result<(Self, Control, Vec<Queue>), TunError> {
         check(settings)?;
         let first = create(settings)?;
         let index = first.if_index().map_err(|source| open_error(settings, 0, source))?;
@@ -57,9 +57,11 @@ impl Device {
             queues.push(first.try_clone().map_err(|source| open_error(settings, queue, source))?);
         }
         queues.insert(0, first);
-        configure(settings, &queues)?;
+        let control = configure(settings, &queues)?;
         let device = Self { name: settings.name.to_owned(), index, mtu: settings.mtu };
-        Ok((device, queues.into_iter().map(|queue| Queue::new(queue, true)).collect()))
+        let takes_udp = control.knows_udp();
+        let queues = queues.into_iter().map(|queue| Queue::new(queue, takes_udp)).collect();
+        Ok((device, control, queues))
     }
 }
 
@@ -105,7 +107,7 @@ fn create(settings: &Settings<'_>) -> Result<SyncDevice, TunError> {
         .map_err(|source| open_error(settings, 0, source))
 }
 
-fn configure(settings: &Settings<'_>, queues: &[SyncDevice]) -> Result<(), TunError> {
+fn configure(settings: &Settings<'_>, queues: &[SyncDevice]) -> Result<Control, TunError> {
     let error = |what: &str, source| TunError::Configure {
         name: settings.name.to_owned(),
         what: what.to_owned(),
@@ -118,7 +120,7 @@ fn configure(settings: &Settings<'_>, queues: &[SyncDevice]) -> Result<(), TunEr
     // set tun-rs's choice of offloads, so ours comes last.
     let any = &queues[0];
     ioctl::set_vnet_header_size(any).map_err(|source| error("vnet header size 10", source))?;
-    ioctl::set_offload(any, settings.segment).map_err(|source| error("offloads", source))
+    Control::open(any, settings.offloads).map_err(|source| error("offloads", source))
 }
 
 fn open_error(settings: &Settings<'_>, queue: usize, source: io::Error) -> TunError {
@@ -137,7 +139,7 @@ mod tests {
     use super::*;
 
     fn settings(name: &str, queues: usize) -> Settings<'_> {
-        Settings { name, queues, mtu: 1500, segment: true }
+        Settings { name, queues, mtu: 1500, offloads: Offloads::ALL }
     }
 
     #[test]

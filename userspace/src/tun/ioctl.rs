@@ -4,7 +4,9 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
-use nix::libc::{TUN_F_CSUM, TUN_F_TSO_ECN, TUN_F_TSO4, TUN_F_TSO6};
+use nix::libc::{TUN_F_CSUM, TUN_F_TSO_ECN, TUN_F_TSO4, TUN_F_TSO6, TUN_F_USO4, TUN_F_USO6};
+
+use super::Offloads;
 
 nix::ioctl_write_int!(
     /// `TUNSETOFFLOAD`: what the device leaves to whoever reads from it. The argument is the value.
@@ -18,12 +20,14 @@ nix::ioctl_write_ptr!(
 /// Bytes of `struct virtio_net_hdr`, without the buffer count that follows it in merged receive.
 const VNET_HEADER_LEN: nix::libc::c_int = 10;
 
-/// Lets the device leave checksums and TCP segmentation to its reader, or nothing.
+/// Lets the device leave to its reader what `offloads` says, and nothing else.
 ///
-/// Not UDP segmentation: the kernel cuts UDP super-packets itself. `TUN_F_TSO_ECN`, which `tun-rs`
-/// leaves out, keeps the super-packets of connections that use ECN whole.
-pub(super) fn set_offload(tun: impl AsFd, segment: bool) -> io::Result<()> {
-    let flags = if segment { TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN } else { 0 };
+/// `TUN_F_TSO_ECN`, which `tun-rs` leaves out, keeps the super-packets of connections that use ECN whole.
+pub(super) fn set_offload(tun: impl AsFd, offloads: Offloads) -> io::Result<()> {
+    let flag = |on, flags| if on { flags } else { 0 };
+    let flags = flag(offloads.checksums, TUN_F_CSUM)
+        | flag(offloads.tcp, TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
+        | flag(offloads.udp, TUN_F_USO4 | TUN_F_USO6);
     // SAFETY: TUNSETOFFLOAD takes its argument by value and touches no memory of this process; the
     // descriptor is open for as long as `tun` is borrowed.
     unsafe { tun_set_offload(tun.as_fd().as_raw_fd(), flags.into()) }?;

@@ -7,6 +7,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `device` | the network device: its name, queues, MTU, what it takes over from the kernel |
+//! | `offloads` | what it leaves to whoever reads from it |
 //! | `queue` | one queue as a [`HostPort`](crate::port::HostPort) |
 //! | `ioctl` | the requests `tun-rs` does not make |
 //!
@@ -16,8 +17,10 @@
 mod device;
 mod error;
 mod ioctl;
+mod offloads;
 mod queue;
 
 pub use device::{Device, MAX_QUEUES, Settings};
 pub use error::TunError;
+pub use offloads::{Control, Offloads};
 pub use queue::{Queue, RECEIVE_BUFFER};

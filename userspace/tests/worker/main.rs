@@ -7,6 +7,7 @@ mod random;
 mod rig;
 mod running;
 mod stopping;
+mod switching;
 mod to_host;
 mod to_wire;
 mod udp;

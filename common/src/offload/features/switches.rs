@@ -44,6 +44,8 @@ pub struct Change {
     pub feature: Feature,
     /// Whether it is on now.
     pub on: bool,
+    /// Whether it was not so before.
+    pub changed: bool,
     /// Whether it was named in the wish; else it went along.
     pub named: bool,
     /// Why it is off, though it is asked for.
@@ -64,6 +66,12 @@ impl Features {
     #[must_use]
     pub fn new(limits: Limits, wanted: FeatureSet) -> Self {
         Self { limits, wanted, mended: Mended::new(&limits, wanted) }
+    }
+
+    /// The same wish within other limits.
+    #[must_use]
+    pub fn within(&self, limits: Limits) -> Self {
+        Self::new(limits, self.wanted)
     }
 
     /// What is on.
@@ -124,8 +132,8 @@ impl Features {
             let named = wish.iter().any(|(wished, _)| *wished == feature);
             let on = self.active().has(feature);
             let reason = self.mended.reasons[feature.index()];
-            let is_other = on != before.active().has(feature);
-            (named || is_other).then_some(Change { feature, on, named, reason })
+            let changed = on != before.active().has(feature);
+            (named || changed).then_some(Change { feature, on, changed, named, reason })
         })
     }
 }
@@ -171,9 +179,10 @@ mod tests {
         let changes: Vec<_> = after.changes(&before, &wish).collect();
         let gone = |feature| {
             let reason = Some(Reason::Needs(ScatterGather));
-            Change { feature, on: false, named: false, reason }
+            Change { feature, on: false, changed: true, named: false, reason }
         };
-        let named = Change { feature: ScatterGather, on: false, named: true, reason: None };
+        let named =
+            Change { feature: ScatterGather, named: true, reason: None, ..gone(ScatterGather) };
         assert_eq!(changes, [named, gone(TcpSegmentation), gone(GenericSegmentation)]);
         after.set(&[(ScatterGather, true)]).unwrap();
         assert_eq!(after, before);
@@ -197,9 +206,8 @@ mod tests {
         let wish = [(GenericReceive, true)];
         after.set(&wish).unwrap();
         let changes: Vec<_> = after.changes(&before, &wish).collect();
-        assert_eq!(
-            changes,
-            [Change { feature: GenericReceive, on: true, named: true, reason: None }]
-        );
+        let told =
+            Change { feature: GenericReceive, on: true, changed: false, named: true, reason: None };
+        assert_eq!(changes, [told]);
     }
 }

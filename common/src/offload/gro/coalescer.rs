@@ -152,6 +152,18 @@ impl<H: Buffer> Coalescer<H> {
         }
     }
 
+    /// Takes over from `to` what may change in mid-work: what is merged, by which profile, and what is thought
+    /// of checksums; sizes, times and keys stay. What is held goes first, oldest train first: a train keeps to
+    /// the rules it began with.
+    pub fn switch(&mut self, to: &GroConfig, out: &mut impl Sink<H>) {
+        let GroConfig { enabled, udp, profile, rx_checksum, .. } = *to;
+        let switched = GroConfig { enabled, udp, profile, rx_checksum, ..self.config };
+        if switched != self.config {
+            self.flush(FlushReason::Switched, out);
+            self.config = switched;
+        }
+    }
+
     /// When [`end_of_burst`](Self::end_of_burst) is to be called again at the latest; `None` while
     /// nothing is held.
     #[must_use]

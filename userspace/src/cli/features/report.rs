@@ -8,7 +8,8 @@ use sluice_common::offload::features::{Feature, size_goal};
 
 use crate::config::{Mode, OWN_FEATURES, Offload};
 use crate::control::nic::{self, Nic, NicError, NicFeature, XdpCapabilities};
-use crate::observe::report::FeatureReport;
+use crate::control::request::{self, Request};
+use crate::observe::report::{FeatureReport, Report as Stats};
 
 /// Headers of a TCP packet over IPv4, without options.
 const HEADERS: u32 = 40;
@@ -34,6 +35,8 @@ pub(super) struct Report {
     pub(super) sluice: BTreeMap<String, FeatureReport>,
     /// Whose `sluice` is: `running`, of the running process, or `defaults`.
     pub(super) sluice_from: &'static str,
+    /// Why it is the defaults.
+    pub(super) sluice_note: Option<String>,
     /// Bytes of TCP payload in the largest super-packet of a connection over IPv4 with this MTU.
     pub(super) size_goal: u32,
 }
@@ -55,6 +58,7 @@ impl Report {
             kernel,
             sluice: defaults(),
             sluice_from: "defaults",
+            sluice_note: None,
             size_goal: size_goal(HEADERS, nic.mtu.saturating_sub(HEADERS)),
             mac: nic.mac.map(|byte| format!("{byte:02x}")).join(":"),
             mtu: nic.mtu,
@@ -63,6 +67,29 @@ impl Report {
             iface: nic.iface,
             xdp,
         })
+    }
+}
+
+impl Report {
+    /// Puts what the running process does in the place of the defaults, if one serves this interface and
+    /// may be asked.
+    pub(super) fn ask_running(&mut self, socket: &Path) {
+        match running(socket, &self.iface) {
+            Ok(features) => (self.sluice, self.sluice_from) = (features, "running"),
+            Err(why) => self.sluice_note = Some(why),
+        }
+    }
+}
+
+/// The features of the process that listens at `socket`, or why they are not to be had.
+fn running(socket: &Path, iface: &str) -> Result<BTreeMap<String, FeatureReport>, String> {
+    let answer = request::ask(socket, &Request::Stats);
+    let answer =
+        answer.map_err(|error| format!("nobody answers at {}: {error}", socket.display()))?;
+    match serde_json::from_str::<Stats>(&answer) {
+        Ok(stats) if stats.port.iface == iface => Ok(stats.features),
+        Ok(stats) => Err(format!("the running process serves {}", stats.port.iface)),
+        Err(_) => Err("the running process is of another version".to_owned()),
     }
 }
 

@@ -8,9 +8,9 @@ use crate::control::nic::XdpCapabilities;
 use crate::observe::report::FeatureReport;
 
 pub(super) fn tables(report: &Report) -> String {
-    let sluice = match report.sluice_from {
-        "running" => "Sluice: as the running process has them.".to_owned(),
-        _ => "Sluice: the defaults.".to_owned(),
+    let sluice = match &report.sluice_note {
+        None => "Sluice: as the running process has them.".to_owned(),
+        Some(why) => format!("Sluice: the defaults ({why})."),
     };
     format!("{}\n\n{}\n\n{sluice}", about(report), features(report))
 }

@@ -5,6 +5,7 @@
 //! | `open` | packet memory, sockets, TUN queues, next hops |
 //! | `cores` | which worker runs where |
 //! | `work` | the workers' threads, and the talk with the supervisor meanwhile |
+//! | `switches` | features that change while they work |
 //! | `count` | what a worker has counted, as the supervisor hears it |
 //!
 //! Everything is opened on the main thread, before any other is started: capabilities belong to
@@ -14,6 +15,7 @@ mod cores;
 mod count;
 mod error;
 mod open;
+mod switches;
 mod work;
 
 use std::io;

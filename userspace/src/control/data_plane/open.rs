@@ -11,6 +11,7 @@ use super::super::link::Link;
 use super::super::netlink;
 use super::super::next_hops::{self, Client, Resolver};
 use super::super::protocol::{Opened, OpenedQueue, Setup};
+use super::switches::{self, Switches};
 use super::{DataPlaneError, cores};
 use crate::config::{Config, MAX_QUEUES};
 use crate::pipeline::{Handle, Worker, WorkerConfig};
@@ -36,13 +37,15 @@ pub(super) struct Ready<'u> {
     pub(super) handles: Vec<Handle>,
     pub(super) cores: Vec<Option<CoreId>>,
     pub(super) resolver: Resolver,
+    pub(super) switches: Switches,
     opened: Option<Opened>,
 }
 
 impl Ready<'_> {
     /// What the supervisor is to know.
     pub(super) fn take_opened(&mut self) -> Opened {
-        self.opened.take().unwrap_or(Opened { tun_index: 0, queues: Vec::new() })
+        let nothing = Opened { tun_index: 0, udp_super_packets: false, queues: Vec::new() };
+        self.opened.take().unwrap_or(nothing)
     }
 }
 
@@ -69,12 +72,13 @@ pub(super) async fn everything<'u>(
         name: &config.host.tun,
         queues: setup.queues.len(),
         mtu,
-        segment: config.offload.tso,
+        offloads: switches::tun_offloads(setup.features),
     };
-    let (device, tun_queues) = tun::Device::open(&settings)?;
+    let (device, tun_control, tun_queues) = tun::Device::open(&settings)?;
     let (resolver, clients) = next_hops::open(&link, setup.queues.len())?;
     let heartbeat = Arc::new(Heartbeat::map(maps.heartbeat.as_fd(), MAX_QUEUES)?);
-    let gro = config.offload.coalescing(random_keys()?);
+    let switches = Switches::new(config.offload.clone(), tun_control);
+    let gro = switches.offload(setup.features).coalescing(random_keys()?);
     let (mut workers, mut handles, mut queues) = (Vec::new(), Vec::new(), Vec::new());
     for (((socket, host), hops), &queue) in
         sockets.into_iter().zip(tun_queues).zip(clients).zip(&setup.queues)
@@ -92,8 +96,9 @@ pub(super) async fn everything<'u>(
         handles.push(handle);
         queues.push(opened);
     }
-    let opened = Some(Opened { tun_index: device.index, queues });
-    Ok(Ready { workers, handles, cores, resolver, opened })
+    let udp_super_packets = switches.knows_udp();
+    let opened = Some(Opened { tun_index: device.index, udp_super_packets, queues });
+    Ok(Ready { workers, handles, cores, resolver, switches, opened })
 }
 
 /// The interface's MTU, which has to be one that the XDP program was loaded for.

@@ -15,6 +15,7 @@ use super::super::protocol::{Answer, Line, Order};
 use super::DataPlaneError;
 use super::count::worker_report;
 use super::open::{HostWorker, Ready};
+use super::switches::Switches;
 use crate::observe::report::WorkerReport;
 use crate::observe::{Histogram, Latency};
 use crate::pipeline::{End, Handle, Report};
@@ -59,7 +60,7 @@ pub(super) fn work(
     line: &mut Line,
     ready: Ready<'_>,
 ) -> Result<(), DataPlaneError> {
-    let Ready { workers, handles, cores, resolver, .. } = ready;
+    let Ready { workers, handles, cores, resolver, switches, .. } = ready;
     let mut watched: Vec<_> = handles.into_iter().zip(&cores).map(watch).collect();
     let (farewell, mut ended) = unbounded_channel();
     thread::scope(|scope| {
@@ -71,7 +72,7 @@ pub(super) fn work(
         }
         let over = runtime.block_on(async {
             tokio::select! {
-                over = talk(line, &mut watched, &mut ended) => over,
+                over = talk(line, &mut watched, &switches, &mut ended) => over,
                 never = keep_current(resolver) => match never {},
             }
         });
@@ -126,6 +127,7 @@ async fn keep_current(resolver: Resolver) -> Infallible {
 async fn talk(
     line: &mut Line,
     watched: &mut [Watched],
+    switches: &Switches,
     ended: &mut UnboundedReceiver<usize>,
 ) -> Result<Over, DataPlaneError> {
     loop {
@@ -133,6 +135,10 @@ async fn talk(
             Some(index) = ended.recv() => return Ok(Over::Worker(index)),
             order = line.hear() => match order? {
                 Some(Order::Report) => line.say(&Answer::Report(report(watched))).await?,
+                Some(Order::Switch(active)) => {
+                    let handles = watched.iter().map(|worker| &worker.handle);
+                    line.say(&Answer::Switched(switches.apply(active, handles))).await?;
+                }
                 Some(Order::Stop) => return Ok(Over::Stop),
                 Some(order) => {
                     return Err(DataPlaneError::OutOfTurn { heard: format!("{order:?}") });

@@ -21,14 +21,18 @@
 //! | `diversion` | TUN device, policy routes, journal |
 //! | `watch` | judging the workers by their signs of life |
 //! | `rings` | a driver that never looks at a restarted data plane's rings |
+//! | `asked` | who asks over the control socket, and what |
 //! | `tell` | the answer to `sluice stats` |
+//! | `switch` | features that are switched while it runs |
 
+mod asked;
 mod diversion;
 mod error;
 mod mtu;
 mod process;
 mod rings;
 mod serve;
+mod switch;
 mod tell;
 mod tick;
 mod watch;

@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use nix::net::if_::if_nametoindex;
+use sluice_common::offload::features::Features;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::super::backoff::Backoff;
 use super::super::protocol::{Answer, Opened, Order, Setup};
 use super::super::socket::ControlSocket;
+use super::asked::Questions;
 use super::diversion::Diversion;
 use super::mtu::Taking;
 use super::process::{DataPlane, Event};
 use super::rings::EmptyRings;
+use super::switch::Switching;
 use super::tell::Askers;
 use super::watch::{self, Pulse};
 use super::{Configured, StopSignals, SupervisorError};
@@ -52,6 +55,10 @@ pub(super) struct Supervisor<'c> {
     pub(super) opened: Option<Opened>,
     pub(super) attachment: Option<Attachment>,
     pub(super) askers: Askers,
+    pub(super) questions: Questions,
+    /// Sluice's own features: from the configuration, and as they were switched since.
+    pub(super) features: Features,
+    pub(super) switching: Switching,
     pub(super) started: Instant,
     pub(super) restarts: u64,
     pub(super) reattached: u64,
@@ -83,6 +90,9 @@ impl<'c> Supervisor<'c> {
             opened: None,
             attachment: None,
             askers: Askers::default(),
+            questions: Questions::default(),
+            features: configured.config.offload.features(configured.config.mode),
+            switching: Switching::default(),
             started: Instant::now(),
             restarts: 0,
             reattached: 0,
@@ -128,7 +138,8 @@ impl<'c> Supervisor<'c> {
                     return Ok(());
                 }
                 event = next(&mut self.data_plane) => self.heard(event).await?,
-                Ok(asker) = socket.accept() => self.asked(asker).await,
+                Ok(asker) = socket.accept() => self.questions.hear(asker),
+                Some(asked) = self.questions.next() => self.asked(asked).await,
                 _ = tick.tick() => self.tick().await?,
             }
         }
@@ -139,6 +150,7 @@ impl<'c> Supervisor<'c> {
         let setup = Setup {
             file: self.configured.file.clone(),
             config: self.configured.text.clone(),
+            features: self.features.active(),
             queues: self.queues.clone(),
             multi_buffer: self.taking.buffers == Buffers::Several,
             supervisor: std::process::id().cast_signed(),
@@ -160,6 +172,7 @@ impl<'c> Supervisor<'c> {
                 result => return result,
             },
             Event::Answer(Answer::Report(workers)) => self.tell(workers),
+            Event::Answer(Answer::Switched(switched)) => self.switched(switched),
             Event::Answer(Answer::Stopped(_) | Answer::Failed { .. }) => {}
             Event::Ended(why) => return self.ended(why).await,
         }
@@ -178,6 +191,7 @@ impl<'c> Supervisor<'c> {
         if let Some(data_plane) = &mut self.data_plane {
             data_plane.order(&Order::Go).await.map_err(SupervisorError::Start)?;
         }
+        self.bound_features(&opened).await;
         self.opened = Some(opened);
         self.phase = Phase::Running { since: watch::now(), pulse: Pulse::Late(Duration::ZERO) };
         Ok(())
@@ -202,6 +216,7 @@ impl<'c> Supervisor<'c> {
     /// The data plane has ended: replies go the kernel's way until the next one runs.
     pub(super) async fn ended(&mut self, why: String) -> Result<(), SupervisorError> {
         self.diversion.withdraw("the data plane has ended").await;
+        self.give_up_switching(true);
         let lived = self.data_plane.take().map_or(Duration::ZERO, |ended| ended.age());
         self.opened = None;
         if !self.ran {

@@ -12,10 +12,10 @@ use super::super::protocol::{Opened, Order};
 use super::process::DataPlane;
 use super::serve::{Phase, Supervisor};
 use super::watch::{self, Pulse};
-use crate::config::{PortRange, Proto, Rule};
+use crate::config::{OWN_FEATURES, PortRange, Proto, Rule};
 use crate::observe::report::{
-    Counters, DataPlaneReport, HostReport, PortReport, QueueReport, Report, RuleReport,
-    WorkerReport,
+    Counters, DataPlaneReport, FeatureReport, HostReport, PortReport, QueueReport, Report,
+    RuleReport, WorkerReport,
 };
 
 /// How long the data plane may take to say what it has counted, before the answer goes without it.
@@ -55,7 +55,7 @@ impl Askers {
 
 impl Supervisor<'_> {
     /// Somebody asks: the workers' counters are fetched if they are there to be had.
-    pub(super) async fn asked(&mut self, asker: UnixStream) {
+    pub(super) async fn asked_for_stats(&mut self, asker: UnixStream) {
         if !self.askers.add(asker) {
             return;
         }
@@ -109,6 +109,7 @@ impl Supervisor<'_> {
                 table: self.config().host.table,
             },
             rules: rules.collect(),
+            features: FeatureReport::all(&self.features, OWN_FEATURES),
             verdicts,
             workers,
         }

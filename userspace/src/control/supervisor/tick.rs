@@ -41,6 +41,7 @@ impl Supervisor<'_> {
         if self.askers.are_impatient() {
             self.tell(Vec::new());
         }
+        self.give_up_switching(false);
         Ok(())
     }
 

@@ -34,6 +34,9 @@ pub struct Report {
     pub host: HostReport,
     /// The steering rules in order.
     pub rules: Vec<RuleReport>,
+    /// Sluice's own features, by the names of `ethtool -k`, as they are in force.
+    #[serde(default)]
+    pub features: BTreeMap<String, FeatureReport>,
     /// Packets by what the XDP program did with them, and why.
     pub verdicts: Counters,
     /// One entry a queue. Empty while the data plane does not answer.

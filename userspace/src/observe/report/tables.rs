@@ -1,10 +1,14 @@
 //! The report as tables for people.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{Counters, LatencyReport, LedgerReport, QueueReport, Report, RuleReport, WorkerReport};
+use super::{
+    Counters, FeatureReport, LatencyReport, LedgerReport, QueueReport, Report, RuleReport,
+    WorkerReport,
+};
 
 impl Report {
     /// A counter summed over all workers.
@@ -21,6 +25,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}\n", about(self))?;
         writeln!(f, "{}\n", rules(&self.rules))?;
+        writeln!(f, "{}\n", features(&self.features))?;
         writeln!(f, "{}\n", counters("verdict", &self.verdicts))?;
         for worker in &self.workers {
             writeln!(f, "{}\n", about_worker(worker))?;
@@ -79,6 +84,15 @@ fn rules(rules: &[RuleReport]) -> Table {
         table.add_row([&index.to_string(), rule, action, &packets, &bytes]);
     }
     align_right(&mut table, &[3, 4]);
+    table
+}
+
+/// Those that are on, or could be.
+fn features(features: &BTreeMap<String, FeatureReport>) -> Table {
+    let mut table = table(["feature", "state"]);
+    for (name, feature) in features.iter().filter(|(_, feature)| feature.on || !feature.fixed) {
+        table.add_row([name, &feature.to_string()]);
+    }
     table
 }
 
@@ -141,6 +155,7 @@ mod tests {
 
     fn report() -> Report {
         let counters = |label: &str, count| Counters::from([(label.to_owned(), count)]);
+        let feature = |on, fixed| FeatureReport { on, requested: on, fixed, reason: None };
         let worker = |queue| WorkerReport {
             queue,
             drops: counters("backlog_full", 3),
@@ -172,6 +187,11 @@ mod tests {
                 packets: 1,
                 bytes: 60,
             }],
+            features: BTreeMap::from([
+                ("scatter-gather".to_owned(), feature(true, true)),
+                ("generic-receive-offload".to_owned(), feature(false, false)),
+                ("large-receive-offload".to_owned(), feature(false, true)),
+            ]),
             verdicts: counters("steered", 9),
             workers: vec![worker(0), worker(1)],
         }
@@ -187,6 +207,8 @@ mod tests {
         assert!(!text.contains("window"), "{text}");
         assert!(text.contains("generic (the driver has no XDP)"), "{text}");
         assert!(text.contains("withdrawn"), "{text}");
+        assert!(text.contains("generic-receive-offload  off"), "{text}");
+        assert!(!text.contains("large-receive-offload"), "what cannot be is left out: {text}");
     }
 
     #[test]

@@ -1,0 +1,195 @@
+//! Switching features while it runs. The supervisor remembers what is asked for, so that the next data
+//! plane starts with it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use sluice_common::offload::features::{Change, Feature, FeatureRefused, Features, Limits};
+use tokio::net::UnixStream;
+use tokio::time::Instant;
+
+use super::super::protocol::{Opened, Order, Switched};
+use super::super::request::{ChangeReport, SetReply, SetReport};
+use super::asked::answer;
+use super::serve::{Phase, Supervisor};
+use crate::config::OWN_FEATURES;
+use crate::observe::report::FeatureReport;
+
+/// How long the data plane may take to say what came of an order, before the answer goes without it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is said where the data plane is not there to do it.
+const LATER: &str = "the data plane is not running now; in force as soon as it is";
+
+/// Those who wait for the data plane to have switched, in the order in which it was told.
+#[derive(Debug, Default)]
+pub(super) struct Switching {
+    waiting: VecDeque<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    asker: UnixStream,
+    report: SetReport,
+    before: Features,
+    since: Instant,
+}
+
+impl Supervisor<'_> {
+    /// Somebody wants features switched.
+    pub(super) async fn asked_to_switch(
+        &mut self,
+        asker: UnixStream,
+        iface: &str,
+        wish: &[(String, bool)],
+    ) {
+        let before = self.features;
+        match wished(wish).and_then(|wish| self.switch(iface, &wish)) {
+            Err(message) => answer(asker, &SetReply::Refused { message }),
+            Ok(report) => self.put_in_force(asker, report, before).await,
+        }
+    }
+
+    /// Changes what is asked for; says what comes of it.
+    fn switch(&mut self, iface: &str, wish: &[(Feature, bool)]) -> Result<SetReport, String> {
+        if iface != self.iface() {
+            return Err(format!(
+                "{iface} is not served: the running process serves {}",
+                self.iface()
+            ));
+        }
+        if let Some((feature, _)) = wish.iter().find(|(feature, _)| !OWN_FEATURES.has(*feature)) {
+            return Err(foreign(*feature, iface));
+        }
+        let before = self.features;
+        self.features.set(wish).map_err(why_fixed)?;
+        let changes = self.features.changes(&before, wish).map(change_report).collect::<Vec<_>>();
+        for change in &changes {
+            tracing::info!("{change}");
+        }
+        let features = FeatureReport::all(&self.features, OWN_FEATURES);
+        Ok(SetReport { changes, later: None, features })
+    }
+
+    async fn put_in_force(&mut self, asker: UnixStream, mut report: SetReport, before: Features) {
+        let order = Order::Switch(self.features.active());
+        let told = match (&mut self.data_plane, self.phase) {
+            (Some(data_plane), Phase::Running { .. }) => data_plane.order(&order).await.is_ok(),
+            _ => false,
+        };
+        if told {
+            let since = Instant::now();
+            self.switching.waiting.push_back(Waiting { asker, report, before, since });
+        } else {
+            report.later = Some(LATER.to_owned());
+            answer(asker, &SetReply::Done(report));
+        }
+    }
+
+    /// The data plane says what came of the oldest order.
+    pub(super) fn switched(&mut self, switched: Switched) {
+        let Some(Waiting { asker, mut report, before, .. }) = self.switching.waiting.pop_front()
+        else {
+            return;
+        };
+        match switched {
+            Switched::Done => {}
+            Switched::Late(queues) => {
+                report.later = Some(format!(
+                    "the workers of queues {queues:?} are busy; in force there at the end of their turn"
+                ));
+            }
+            Switched::Refused(message) => {
+                tracing::error!("features stay as they were: {message}");
+                self.features = before;
+                return answer(asker, &SetReply::Refused { message });
+            }
+        }
+        answer(asker, &SetReply::Done(report));
+    }
+
+    /// Answers those whom the data plane has left waiting: all, where it has ended, else those who have
+    /// waited long enough.
+    pub(super) fn give_up_switching(&mut self, ended: bool) {
+        let is_over = |waiting: &Waiting| ended || waiting.since.elapsed() >= PATIENCE;
+        while self.switching.waiting.front().is_some_and(is_over) {
+            let Some(Waiting { asker, mut report, .. }) = self.switching.waiting.pop_front() else {
+                return;
+            };
+            report.later = Some(LATER.to_owned());
+            answer(asker, &SetReply::Done(report));
+        }
+    }
+
+    /// What the kernel under a new data plane can bounds the features, and what was switched while it
+    /// opened goes to it.
+    pub(super) async fn bound_features(&mut self, opened: &Opened) {
+        let told = self.features.active();
+        let limits = bounded(self.features.limits(), opened);
+        self.features = self.features.within(limits);
+        let active = self.features.active();
+        if let (true, Some(data_plane)) = (active != told, &mut self.data_plane) {
+            // One that cannot be told has ended, and that is heard of.
+            let _ = data_plane.order(&Order::Switch(active)).await;
+        }
+    }
+}
+
+fn bounded(limits: &Limits, opened: &Opened) -> Limits {
+    let udp = [Feature::UdpSegmentation, Feature::UdpReceive];
+    let able = udp
+        .iter()
+        .fold(limits.able, |able, udp| able.with(*udp, able.has(*udp) && opened.udp_super_packets));
+    Limits { able, ..*limits }
+}
+
+/// The features of these names.
+fn wished(wish: &[(String, bool)]) -> Result<Vec<(Feature, bool)>, String> {
+    let feature = |(name, on): &(String, bool)| match Feature::from_label(name) {
+        Some(feature) => Ok((feature, *on)),
+        None => Err(format!("{name}: the running process knows no such feature")),
+    };
+    wish.iter().map(feature).collect()
+}
+
+fn why_fixed(FeatureRefused { feature, on }: FeatureRefused) -> String {
+    let word = if on { "on" } else { "off" };
+    format!("{feature} cannot be changed: it is fixed {word} here; nothing was changed")
+}
+
+fn foreign(feature: Feature, iface: &str) -> String {
+    format!(
+        "{feature} is no feature of Sluice's, but of the interface's: `ethtool -K {iface} {feature} on|off`; \
+         nothing was changed"
+    )
+}
+
+fn change_report(change: Change) -> ChangeReport {
+    let Change { feature, on, changed, named, reason } = change;
+    let (name, reason) = (feature.label().to_owned(), reason.map(|reason| reason.to_string()));
+    ChangeReport { name, on, changed, named, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_common::offload::features::FeatureSet;
+
+    use super::*;
+
+    #[test]
+    fn f2_an_old_kernel_has_no_udp_super_packets() {
+        let limits = Limits { able: FeatureSet::ALL, ..Limits::default() };
+        let mut opened = Opened { tun_index: 7, udp_super_packets: false, queues: Vec::new() };
+        let able = bounded(&limits, &opened).able;
+        let udp = FeatureSet::of(&[Feature::UdpSegmentation, Feature::UdpReceive]);
+        assert_eq!(FeatureSet::ALL.but(able), udp);
+        opened.udp_super_packets = true;
+        assert_eq!(bounded(&limits, &opened), limits);
+    }
+
+    #[test]
+    fn a_name_of_another_version_is_refused() {
+        let wish = [("tx-telepathy".to_owned(), true)];
+        assert!(wished(&wish).unwrap_err().contains("tx-telepathy"));
+    }
+}
