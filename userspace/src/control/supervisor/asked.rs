@@ -86,7 +86,7 @@ impl Supervisor<'_> {
         match request {
             Request::Stats => self.asked_for_stats(asker).await,
             Request::Set { iface, features } => {
-                self.asked_to_switch(asker, &iface, &features).await
+                self.asked_to_switch(asker, &iface, &features).await;
             }
         }
     }
