@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use sluice_common::offload::{GroConfig, Profile};
 use sluice_common::reason::FlushReason;
-use sluice_common::testing::{Event, Packet, round_trip, round_trip_of_bytes};
+use sluice_common::testing::{
+    Event, Packet, round_trip, round_trip_in_pieces, round_trip_of_bytes,
+};
 
 /// A stream's plan: a configuration, then steps of four bytes, of which most are ordinary packets.
 fn plan() -> impl Strategy<Value = Vec<u8>> {
@@ -83,5 +85,20 @@ fn g19_a_long_stream_of_datagrams_comes_out_in_trains_of_64() {
         let [full, burst, last] = round_trip(&events, config).try_into().unwrap();
         assert_eq!(full, FlushReason::MaxDatagrams);
         assert_eq!((burst, last), (FlushReason::EndOfBurst, FlushReason::Shutdown));
+    }
+}
+
+#[test]
+fn g30_packets_in_several_pieces_come_out_as_those_in_one() {
+    for first in [Packet::tcp4(), Packet::tcp6(), Packet::udp4(), Packet::udp6()] {
+        let first = first.with_payload(&[0x5a; 500]);
+        let packets = std::iter::successors(Some(first), |packet| Some(packet.next()));
+        let events: Vec<_> = packets.take(7).map(|one| Event::Packet(one.build())).collect();
+        for piece in [86, 90, 101, 500, 566] {
+            let reasons = round_trip_in_pieces(&events, GroConfig::default(), piece);
+            assert_eq!(reasons, [FlushReason::Shutdown], "pieces of {piece} bytes");
+        }
+        // No piece holds all headers of a packet: each goes alone.
+        assert_eq!(round_trip_in_pieces(&events, GroConfig::default(), 40).len(), 7);
     }
 }

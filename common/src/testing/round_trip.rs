@@ -13,16 +13,21 @@ use crate::offload::{
 use crate::reason::FlushReason;
 use crate::wire::{Headers, Link, Protocol, Tunnel, TunnelKind};
 
-/// A packet that knows when it came.
+/// A packet that knows when it came, in pieces of so many bytes.
 #[derive(Debug)]
 struct Numbered {
     number: usize,
     bytes: Vec<u8>,
+    piece: usize,
 }
 
 impl Buffer for Numbered {
     fn head(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[..self.piece.min(self.bytes.len())]
+    }
+
+    fn rest(&self) -> impl Iterator<Item = &[u8]> {
+        self.bytes.chunks(self.piece).skip(1)
     }
 }
 
@@ -34,6 +39,14 @@ impl Buffer for Numbered {
 /// # Panics
 /// If any of it does not hold.
 pub fn round_trip(events: &[Event], config: GroConfig) -> Vec<FlushReason> {
+    round_trip_in_pieces(events, config, usize::MAX)
+}
+
+/// [`round_trip`] of packets whose buffers have several pieces, each of `piece` bytes but the last.
+///
+/// # Panics
+/// As [`round_trip`], and where `piece` is 0.
+pub fn round_trip_in_pieces(events: &[Event], config: GroConfig, piece: usize) -> Vec<FlushReason> {
     let mut coalescer = Coalescer::new(config);
     let mut out: Vec<(Train<Numbered>, FlushReason)> = Vec::new();
     let (mut now, mut count) = (1, 0);
@@ -41,7 +54,8 @@ pub fn round_trip(events: &[Event], config: GroConfig) -> Vec<FlushReason> {
         let mut sink = |train, reason| out.push((train, reason));
         match event {
             Event::Packet(bytes) => {
-                coalescer.push(Numbered { number: count, bytes: bytes.clone() }, now, &mut sink);
+                let packet = Numbered { number: count, bytes: bytes.clone(), piece };
+                coalescer.push(packet, now, &mut sink);
                 count += 1;
             }
             Event::EndOfBurst(pause) => {
@@ -70,8 +84,9 @@ pub fn round_trip(events: &[Event], config: GroConfig) -> Vec<FlushReason> {
 fn check_order(out: &[(Train<Numbered>, FlushReason)], config: &GroConfig) {
     let mut last: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
     for packet in out.iter().flat_map(|(train, _)| train.packets()) {
-        let Ok(headers) = Headers::parse(&packet.bytes[..], config.link) else { continue };
-        let flow = match Tunnel::find(&packet.bytes, &headers, &config.tunnel_ports) {
+        // Only what stands in the first piece is looked at.
+        let Ok(headers) = Headers::parse(packet.head(), config.link) else { continue };
+        let flow = match Tunnel::find(packet.head(), &headers, &config.tunnel_ports) {
             Some(Ok(tunnel)) => FlowKey::inside(&headers, &tunnel),
             Some(Err(_)) => continue,
             None => FlowKey::of(&headers),
@@ -179,7 +194,7 @@ fn complete(packet: &mut [u8], headers: &Headers) {
     packet[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
 }
 
-fn checksums_hold(packet: &[u8], config: &GroConfig) -> bool {
+pub(super) fn checksums_hold(packet: &[u8], config: &GroConfig) -> bool {
     let Some((outer, inner)) = innermost(packet, config) else { return false };
     ip_checksum_holds(packet, &inner)
         && transport_sum(packet, &inner) == 0xffff
@@ -235,7 +250,18 @@ pub fn round_trip_of_bytes(data: &[u8]) -> Vec<FlushReason> {
         return Vec::new();
     };
     let config = config(choice, size, segments, flows);
-    round_trip(&super::stream(plan, config.rx_checksum == RxChecksum::Partial), config)
+    let events = super::stream(plan, config.rx_checksum == RxChecksum::Partial);
+    round_trip_in_pieces(&events, config, piece(flows))
+}
+
+/// Pieces that hold all headers of most packets, or some, or none, in some of the streams.
+fn piece(choice: u8) -> usize {
+    match choice >> 4 {
+        0..8 => usize::MAX,
+        8 => 20,
+        9 => 60,
+        n => usize::from(n) * 16,
+    }
 }
 
 fn config(choice: u8, size: u8, segments: u8, flows: u8) -> GroConfig {
