@@ -7,7 +7,7 @@ use sluice_common::offload::{
     ChecksumMode, Coalescer, GroConfig, Hold, RxChecksum, Train, VnetHeader,
 };
 use sluice_common::reason::FlushReason;
-use sluice_common::testing::Packet;
+use sluice_common::testing::{Packet, Tunnel};
 use sluice_common::wire::Link;
 
 use crate::Case;
@@ -18,6 +18,7 @@ pub(crate) const CASES: &[Case] = &[
     ("join_tcp4_verified", || join(&Packet::tcp4(), RxChecksum::Verify)),
     ("join_tcp6", || join(&Packet::tcp6(), RxChecksum::Trust)),
     ("join_udp4", || join(&Packet::udp4(), RxChecksum::Trust)),
+    ("join_vxlan_tcp4", || join(&Packet::tcp4().inside(Tunnel::vxlan()), RxChecksum::Trust)),
     ("release_tcp4", || release(&Packet::tcp4())),
     ("release_udp4", || release(&Packet::udp4())),
 ];
