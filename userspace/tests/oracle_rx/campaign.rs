@@ -2,10 +2,11 @@
 
 use std::env;
 use std::hash::{BuildHasher, RandomState};
+use std::thread::panicking;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::bed::Bed;
+use crate::bed::{Bed, Setup};
 use crate::burst::{Family, Sent, generate};
 use crate::exceptions::EXCEPTIONS;
 use crate::offer::Offer;
@@ -13,15 +14,17 @@ use crate::trial::{Difference, Verdict, trial};
 
 /// At least so many bursts have to agree without any exception.
 const ENOUGH: usize = 2000;
-/// So many are tried: with those that meet an exception there are enough.
+/// So many are tried: with those that meet an exception there are enough, and each is met often enough that
+/// no seed misses one.
 const BURSTS: u64 = 4000;
 
-/// Gives many bursts of `family` to both, the kernel's end with `features` in `ethtool -K`'s words. It has
-/// to offer UDP if `udp`.
-pub(crate) fn run(family: Family, features: &str, udp: bool) -> Result<()> {
-    let mut bed = Bed::new(features)?;
+/// Gives many bursts of `family` to both.
+pub(crate) fn run(family: Family) -> Result<()> {
+    let mut bed = Bed::new(Setup::of(family))?;
     let offer = Offer::of(&mut bed)?;
-    ensure!(offer.udp == udp, "{features}: this kernel offers {offer:?}");
+    let setup = Setup::of(family);
+    ensure!(offer.udp == setup.udp, "{setup:?}, but this kernel offers {offer:?}");
+    ensure!(offer.vxlan == setup.tunnels, "{setup:?}, but this kernel offers {offer:?}");
     let seed = variable("SEED")?.unwrap_or_else(|| RandomState::new().hash_one(family));
     println!("{family:?}: SLUICE_ORACLE_SEED={seed}; this kernel offers {offer:?}");
     let only = variable("BURST")?;
@@ -29,6 +32,7 @@ pub(crate) fn run(family: Family, features: &str, udp: bool) -> Result<()> {
     let indices = only.map_or(0..count, |burst| burst..burst + 1);
     let mut tally = Tally::default();
     for index in indices {
+        let _named = NamedOnPanic { index };
         let burst = generate(family, seed, index);
         match trial(&mut bed, &burst, offer)? {
             Verdict::Agree(met) => tally.note(&met),
@@ -37,6 +41,19 @@ pub(crate) fn run(family: Family, features: &str, udp: bool) -> Result<()> {
     }
     tally.show();
     if only.is_none() && count >= BURSTS { tally.check(family) } else { Ok(()) }
+}
+
+/// Says which burst it was that the engine panicked over.
+struct NamedOnPanic {
+    index: u64,
+}
+
+impl Drop for NamedOnPanic {
+    fn drop(&mut self) {
+        if panicking() {
+            println!("this was SLUICE_ORACLE_BURST={}", self.index);
+        }
+    }
 }
 
 /// `SLUICE_ORACLE_` and `name`.
@@ -95,28 +112,41 @@ fn complaint(bed: &mut Bed, offer: Offer, seed: u64, index: u64, burst: &[Sent])
     Ok(text + &format!("the first to differ is number {at}, from 0"))
 }
 
-/// Leaves packets out for as long as the rest still differs.
+/// Leaves packets out for as long as the rest still differs: halves, quarters, … and in the end every single
+/// one until none can go.
 fn shrink(bed: &mut Bed, offer: Offer, burst: &[Sent]) -> Result<(Vec<Sent>, Difference)> {
-    let mut small = burst.to_vec();
-    let mut difference = None;
-    let mut chunk = small.len();
+    let found = differs(bed, offer, burst)?;
+    let mut small = (burst.to_vec(), found.context("the burst does not differ when repeated")?);
+    let mut chunk = burst.len() / 2;
     while chunk > 0 {
+        let before = small.0.len();
         let mut at = 0;
-        while at < small.len() {
-            let mut less = small.clone();
-            less.drain(at..(at + chunk).min(small.len()));
-            match if less.is_empty() { None } else { differs(bed, offer, &less)? } {
-                Some(found) => (small, difference) = (less, Some(found)),
+        while at < small.0.len() {
+            match without(bed, offer, &small.0, at, chunk)? {
+                Some(less) => small = less,
                 None => at += chunk,
             }
         }
-        chunk /= 2;
+        let is_done = chunk > 1 || small.0.len() == before;
+        chunk = if is_done { chunk / 2 } else { chunk };
     }
-    let difference = match difference {
-        Some(difference) => difference,
-        None => differs(bed, offer, burst)?.context("the burst does not differ when repeated")?,
-    };
-    Ok((small, difference))
+    Ok(small)
+}
+
+/// `burst` without `chunk` packets from `at` on, if that differs.
+fn without(
+    bed: &mut Bed,
+    offer: Offer,
+    burst: &[Sent],
+    at: usize,
+    chunk: usize,
+) -> Result<Option<(Vec<Sent>, Difference)>> {
+    let mut less = burst.to_vec();
+    less.drain(at..(at + chunk).min(burst.len()));
+    if less.is_empty() {
+        return Ok(None);
+    }
+    Ok(differs(bed, offer, &less)?.map(|difference| (less, difference)))
 }
 
 fn differs(bed: &mut Bed, offer: Offer, burst: &[Sent]) -> Result<Option<Difference>> {

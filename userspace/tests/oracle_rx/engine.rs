@@ -1,13 +1,13 @@
 //! The engine's side: what the coalescer makes of a burst.
 
-use sluice_common::checksum::Sum;
+use sluice_common::checksum::{Sum, naive};
 use sluice_common::offload::{Buffer, ChecksumMode, Coalescer, GroConfig, Hold, Profile, Train};
 use sluice_common::reason::FlushReason;
-use sluice_common::testing::Packet;
-use sluice_common::wire::{Addresses, Bytes, Headers, Link, Protocol, tcp, udp};
+use sluice_common::wire::{Bytes, Headers, Link, Protocol, Tunnel, tcp, udp};
 
 use crate::offer::Offer;
 use crate::outcome::Outcome;
+use crate::outer;
 
 /// How one packet is given to the engine. All false: as it came.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,8 @@ pub(crate) struct Handling {
     pub(crate) past: bool,
     /// It is coalesced with packets of this lane only.
     pub(crate) lane: usize,
+    /// In a super-packet that begins with it the outer checksum, if it is right, stands as Linux has it.
+    pub(crate) outer_checksum: bool,
     /// What is coalesced instead of it; alone it still goes on as it came.
     pub(crate) instead: Option<Vec<u8>>,
 }
@@ -28,6 +30,7 @@ pub(crate) const FLOWS: usize = 8;
 /// A packet that knows which of the burst it is; `None`: it only parts others, and is none of the burst.
 struct Numbered {
     number: Option<usize>,
+    outer_checksum: bool,
     bytes: Vec<u8>,
 }
 
@@ -43,13 +46,14 @@ pub(crate) fn run(
     handling: &[Handling],
     offer: Offer,
 ) -> Vec<(Outcome, Option<FlushReason>)> {
-    let mut run = Run { burst, coalescer: Coalescer::new(config(offer)), out: Vec::new() };
+    let coalescer = Coalescer::new(config(offer));
+    let mut run = Run { burst, offer, coalescer, out: Vec::new() };
     for (number, one) in handling.iter().enumerate() {
         run.push(number, one);
     }
     let Run { mut coalescer, mut out, .. } = run;
     coalescer.end_of_burst(0, &mut |train: Train<Numbered>, reason| {
-        out.push((outcome(&train, burst), Some(reason)));
+        out.push((outcome(&train, burst, offer), Some(reason)));
     });
     out
 }
@@ -57,6 +61,7 @@ pub(crate) fn run(
 fn config(offer: Offer) -> GroConfig {
     GroConfig {
         udp: offer.udp,
+        tunnel_ports: offer.ports(),
         profile: Profile::Linux,
         hold: Hold::EndOfBurst,
         flows: FLOWS,
@@ -68,6 +73,7 @@ fn config(offer: Offer) -> GroConfig {
 
 struct Run<'a> {
     burst: &'a [Vec<u8>],
+    offer: Offer,
     coalescer: Coalescer<Numbered>,
     out: Vec<(Outcome, Option<FlushReason>)>,
 }
@@ -75,38 +81,58 @@ struct Run<'a> {
 impl Run<'_> {
     fn push(&mut self, number: usize, handling: &Handling) {
         let came = &self.burst[number];
-        let bytes = in_lane(handling.instead.as_ref().unwrap_or(came).clone(), handling.lane);
-        if let (true, Some(bytes)) = (handling.apart, divider(&bytes)) {
-            self.coalesce(Numbered { number: None, bytes });
+        let mut bytes = handling.instead.as_ref().unwrap_or(came).clone();
+        if let Some(inner) = innermost(&bytes, self.offer) {
+            put_into_lane(&mut bytes, &inner, handling.lane);
+            if handling.apart {
+                let bytes = divider(&bytes, &inner);
+                self.coalesce(Numbered { number: None, outer_checksum: false, bytes });
+            }
         }
         if handling.past {
             self.out.push((Outcome::alone(came), None));
         } else {
-            self.coalesce(Numbered { number: Some(number), bytes });
+            let outer_checksum = handling.outer_checksum;
+            self.coalesce(Numbered { number: Some(number), outer_checksum, bytes });
         }
     }
 
     fn coalesce(&mut self, packet: Numbered) {
-        let (burst, out) = (self.burst, &mut self.out);
+        let (burst, offer, out) = (self.burst, self.offer, &mut self.out);
         let mut sink = |train: Train<Numbered>, reason| {
             if train.packets()[0].number.is_some() {
-                out.push((outcome(&train, burst), Some(reason)));
+                out.push((outcome(&train, burst, offer), Some(reason)));
             }
         };
         self.coalescer.push(packet, 0, &mut sink);
     }
 }
 
-/// The packet with a source port of its own in each lane, and as good a checksum as before.
-fn in_lane(mut bytes: Vec<u8>, lane: usize) -> Vec<u8> {
-    let Ok(headers) = Headers::parse(&bytes[..], Link::Ethernet) else { return bytes };
-    let (transport, Some(ports)) = (usize::from(headers.transport), headers.ports) else {
-        return bytes;
-    };
-    let is_udp = headers.protocol == Protocol::UDP;
-    let at = transport + if is_udp { udp::CHECKSUM } else { tcp::CHECKSUM };
-    let Some(before) = bytes.be16(at).filter(|_| lane > 0) else { return bytes };
-    let port = ports.src.wrapping_add(1000 * lane as u16);
+/// The headers of the innermost IP packet.
+pub(crate) fn innermost(bytes: &[u8], offer: Offer) -> Option<Headers> {
+    let outer = Headers::parse(bytes, Link::Ethernet).ok()?;
+    match Tunnel::find(bytes, &outer, &offer.ports()) {
+        Some(Ok(tunnel)) => Some(tunnel.inner),
+        _ => Some(outer),
+    }
+}
+
+/// Where its transport checksum stands.
+pub(crate) fn checksum_at(inner: &Headers) -> usize {
+    let is_udp = inner.protocol == Protocol::UDP;
+    usize::from(inner.transport) + if is_udp { udp::CHECKSUM } else { tcp::CHECKSUM }
+}
+
+/// Gives the packet a source port of its own in each lane, and as good a checksum as before: so good are
+/// those of its tunnel then, too.
+fn put_into_lane(bytes: &mut [u8], inner: &Headers, lane: usize) {
+    let (transport, at) = (usize::from(inner.transport), checksum_at(inner));
+    let (Some(ports), Some(before)) = (inner.ports, bytes.be16(at)) else { return };
+    if lane == 0 {
+        return;
+    }
+    let is_udp = inner.protocol == Protocol::UDP;
+    let port = ports.src.wrapping_add((lane as u16).wrapping_mul(1000));
     // RFC 1624, equation 3.
     let checksum = match (Sum::of(!before) + Sum::of(!ports.src) + Sum::of(port)).checksum() {
         _ if is_udp && before == 0 => 0,
@@ -115,53 +141,67 @@ fn in_lane(mut bytes: Vec<u8>, lane: usize) -> Vec<u8> {
     };
     bytes[transport..transport + 2].copy_from_slice(&port.to_be_bytes());
     bytes[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
-    bytes
 }
 
 /// A train as the kernel would show it.
-fn outcome(train: &Train<Numbered>, burst: &[Vec<u8>]) -> Outcome {
-    if let [Numbered { number: Some(number), .. }] = train.packets() {
-        assert_eq!((train.gso_size(), train.gso_segs(), train.gso_type().0), (0, 1, 0), "G29");
-        return Outcome::alone(&burst[*number]);
+fn outcome(train: &Train<Numbered>, burst: &[Vec<u8>], offer: Offer) -> Outcome {
+    let first = &train.packets()[0];
+    let came = first.number.map_or(&first.bytes, |number| &burst[number]);
+    if train.packets().len() == 1 {
+        let alone = Outcome { gso_segs: train.gso_segs(), ..Outcome::alone(came) };
+        return Outcome { gso_size: train.gso_size(), gso_type: train.gso_type().0 as u8, ..alone };
     }
     let mut bytes = vec![0; train.header_len(Link::Ethernet)];
     train.write_header(&mut bytes, Link::Ethernet, ChecksumMode::Partial);
     let header_len = bytes.len();
     train.payloads().for_each(|payload| bytes.extend(payload));
-    let segments = (bytes.len() - header_len).div_ceil(train.gso_size().into());
-    assert_eq!(usize::from(train.gso_segs()), segments, "G28");
-    assert_eq!(train.packets().len(), segments, "G30");
+    if first.outer_checksum {
+        outer::as_linux_has_it(&mut bytes, came, offer);
+    }
+    restore(&mut bytes[..header_len], &first.bytes, came, offer);
     let network = bytes.len() - train.ip_len();
-    restore(&mut bytes, burst, train);
     let vnet = train.vnet_header();
     Outcome {
         gso_size: vnet.gso_size,
+        gso_segs: train.gso_segs(),
         gso_type: vnet.gso_type,
         partial: vnet.needs_csum().then_some((vnet.csum_start + network as u16, vnet.csum_offset)),
         bytes,
     }
 }
 
-/// Takes the super-packet out of its lane.
-fn restore(bytes: &mut [u8], burst: &[Vec<u8>], train: &Train<Numbered>) {
-    let (Ok(headers), Some(first)) =
-        (Headers::parse(bytes, Link::Ethernet), train.packets()[0].number)
+/// What was coalesced instead of `came` is taken out of the header again, but for what is derived anyway.
+fn restore(header: &mut [u8], instead: &[u8], came: &[u8], offer: Offer) {
+    let (Some(inner), Ok(outer)) =
+        (innermost(instead, offer), Headers::parse(instead, Link::Ethernet))
     else {
         return;
     };
-    let (version, port) = (usize::from(headers.network), usize::from(headers.transport));
-    bytes[version] = burst[first][version];
-    bytes[port..port + 2].copy_from_slice(&burst[first][port..port + 2]);
+    let (network, transport) = (usize::from(outer.network), usize::from(outer.transport));
+    let checksum = checksum_at(&inner);
+    let derived = [
+        checksum..checksum + 2,
+        transport + udp::LENGTH..transport + udp::HEADER_LEN,
+        network + 10..network + 12,
+    ];
+    for at in 0..header.len() {
+        if instead[at] != came[at] && !derived.iter().any(|range| range.contains(&at)) {
+            header[at] = came[at];
+        }
+    }
+    if !outer.is_ipv6() {
+        header[network + 10..network + 12].fill(0);
+        let checksum = naive(&header[network..transport]).checksum();
+        header[network + 10..network + 12].copy_from_slice(&checksum.to_be_bytes());
+    }
 }
 
-/// A pure acknowledgement of the same flow: never held, and what is held of its flow goes before it (G8).
-fn divider(bytes: &[u8]) -> Option<Vec<u8>> {
-    let Headers { addresses, ports, protocol, .. } = Headers::parse(bytes, Link::Ethernet).ok()?;
-    let ports = ports?;
-    let (src, dst) = match addresses {
-        Addresses::V4 { src, dst } => (src.into(), dst.into()),
-        Addresses::V6 { src, dst } => (src.into(), dst.into()),
-    };
-    let packet = Packet { src, dst, src_port: ports.src, dst_port: ports.dst, ..Packet::tcp4() };
-    Some(Packet { protocol, payload: vec![], flags: tcp::Flags::ACK, ..packet }.build())
+/// A packet of the same flow that takes no part, as its checksum is wrong: what is held of its flow goes
+/// before it (G7, G23).
+fn divider(bytes: &[u8], inner: &Headers) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    if let Some(byte) = bytes.get_mut(checksum_at(inner)) {
+        *byte ^= 0x55;
+    }
+    bytes
 }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `bed` | the kernel's side: a wire into a kernel that coalesces |
 //! | `engine` | the engine's side |
+//! | `outer` | the outer checksum of a super-packet, as Linux leaves it |
 //! | `outcome` | what came out, in the same words for both |
 //! | `offer` | what the kernel coalesces at all |
 //! | `burst` | what is sent: the burst a seed and a number tell |
@@ -25,6 +26,7 @@ mod engine;
 mod exceptions;
 mod offer;
 mod outcome;
+mod outer;
 mod seen;
 mod trial;
 
@@ -33,17 +35,22 @@ use burst::Family;
 
 #[test]
 fn the_kernel_coalesces_tcp_alike() -> Result<()> {
-    campaign::run(Family::Tcp, "", false)
+    campaign::run(Family::Tcp)
 }
 
 #[test]
 fn the_kernel_coalesces_udp_alike() -> Result<()> {
-    campaign::run(Family::Udp, "rx-udp-gro-forwarding on", true)
+    campaign::run(Family::Udp)
+}
+
+#[test]
+fn the_kernel_coalesces_tunnels_alike() -> Result<()> {
+    campaign::run(Family::Tunnels)
 }
 
 #[test]
 fn a_burst_is_polled_at_once() -> Result<()> {
-    let mut bed = bed::Bed::new("")?;
+    let mut bed = bed::Bed::new(bed::Setup::of(Family::Tcp))?;
     let train = burst::train(bed::MAX_BURST);
     for turn in 0..200 {
         let outcomes = bed.run(&train)?;

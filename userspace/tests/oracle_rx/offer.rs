@@ -1,8 +1,8 @@
 //! What the kernel coalesces at all. What it does not is passed by the engine too.
 
 use anyhow::{Result, ensure};
-use sluice_common::testing::Packet;
-use sluice_common::wire::EtherType;
+use sluice_common::testing::{Packet, Tunnel};
+use sluice_common::wire::{EtherType, TunnelPorts, geneve, vxlan};
 
 use crate::bed::Bed;
 
@@ -13,19 +13,41 @@ pub(crate) struct Offer {
     pub(crate) udp: bool,
     /// Packets with VLAN tags: where the kernel has 8021q.
     pub(crate) vlan: bool,
+    /// VXLAN on its port: where there is a device for it.
+    pub(crate) vxlan: bool,
+    /// Geneve on its port: where the kernel has it and there is a device.
+    pub(crate) geneve: bool,
 }
 
 impl Offer {
-    /// What it does with two packets of each kind. TCP it has to merge.
+    /// What it does with two packets of each kind. TCP it has to merge, and tunnels that need no device.
     pub(crate) fn of(bed: &mut Bed) -> Result<Self> {
         let mut merges = |first: Packet| -> Result<bool> {
             let pair = [first.build(), first.next().build()];
             Ok(bed.run(&pair)?.len() == 1)
         };
         ensure!(merges(Packet::tcp4())?, "this kernel does not even merge plain TCP");
+        let tunnels = [Tunnel::ip4(), Tunnel::ip6(), Tunnel::gre(), Tunnel::gre().over_ipv6()];
+        for tunnel in tunnels {
+            let kind = format!("{:?} over {}", tunnel.encapsulation, tunnel.src);
+            ensure!(merges(inside(tunnel))?, "this kernel does not merge {kind}");
+        }
         Ok(Self {
+            vxlan: merges(inside(Tunnel::vxlan()))?,
+            geneve: merges(inside(Tunnel::geneve()))?,
             udp: merges(Packet::udp4())?,
             vlan: merges(Packet { tags: vec![(EtherType::VLAN, 5)], ..Packet::tcp4() })?,
         })
     }
+
+    /// Which UDP ports are a tunnel's: for the kernel those with a device.
+    pub(crate) fn ports(self) -> TunnelPorts {
+        let vxlan = if self.vxlan { &[vxlan::PORT][..] } else { &[] };
+        let geneve = if self.geneve { &[geneve::PORT][..] } else { &[] };
+        TunnelPorts::new(vxlan, geneve).expect("one port of each kind")
+    }
+}
+
+fn inside(tunnel: Tunnel) -> Packet {
+    Packet { tunnel: Some(Box::new(tunnel)), ..Packet::tcp4() }
 }

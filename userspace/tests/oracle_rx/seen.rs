@@ -4,14 +4,18 @@ use std::borrow::Cow;
 
 use sluice_common::checksum::{naive, pseudo_header};
 use sluice_common::flow::FlowKey;
-use sluice_common::wire::{Bytes, EtherType, Headers, Link, Protocol, ethernet, tcp, udp};
+use sluice_common::wire::{
+    Bytes, EtherType, Headers, Link, Protocol, Tunnel, TunnelKind, ethernet, gre, ipv4, tcp, udp,
+};
 
 use crate::engine::Handling;
+use crate::offer::Offer;
 
 /// A packet, parsed.
 struct Parsed<'a> {
     bytes: &'a [u8],
     headers: Option<Headers>,
+    tunnel: Option<Tunnel>,
     flow: Option<FlowKey>,
     /// What makes it another flow for Linux than one between the same endpoints.
     lane: Vec<u8>,
@@ -21,8 +25,8 @@ struct Parsed<'a> {
 pub(crate) struct Burst<'a>(Vec<Parsed<'a>>);
 
 impl<'a> Burst<'a> {
-    pub(crate) fn new(burst: &'a [Vec<u8>]) -> Self {
-        Self(burst.iter().map(|bytes| Parsed::new(bytes)).collect())
+    pub(crate) fn new(burst: &'a [Vec<u8>], offer: Offer) -> Self {
+        Self(burst.iter().map(|bytes| Parsed::new(bytes, offer)).collect())
     }
 
     /// Packet `number`, where those before it are given to the engine as `before` says.
@@ -32,12 +36,31 @@ impl<'a> Burst<'a> {
 }
 
 impl<'a> Parsed<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
-        let headers = Headers::parse(&of_version_6(bytes)[..], Link::Ethernet).ok();
-        let flow = headers.as_ref().and_then(FlowKey::of);
-        Self { bytes, headers, flow, lane: headers.map_or_else(Vec::new, |it| lane(bytes, &it)) }
+    fn new(bytes: &'a [u8], offer: Offer) -> Self {
+        let readable = of_version_6(bytes);
+        let headers = Headers::parse(&readable[..], Link::Ethernet).ok();
+        let tunnel =
+            headers.and_then(|outer| Tunnel::find(&readable, &outer, &offer.ports())?.ok());
+        let flow = headers.as_ref().and_then(|outer| match &tunnel {
+            Some(tunnel) => FlowKey::inside(outer, tunnel),
+            None => FlowKey::of(outer),
+        });
+        let lane = headers.map_or_else(Vec::new, |outer| lane(bytes, &outer, tunnel.as_ref()));
+        Self { bytes, headers, tunnel, flow, lane }
+    }
+
+    /// The checksum of a GRE header that has a key too.
+    fn gre_checksum(&self) -> Option<u16> {
+        let (outer, tunnel) = self.headers.zip(self.tunnel)?;
+        let transport = usize::from(outer.transport);
+        let both = gre::CHECKSUM | gre::KEY;
+        let has = tunnel.kind == TunnelKind::Gre && self.bytes.be16(transport)? & both == both;
+        self.bytes.be16(transport + gre::CHECKSUM_AT).filter(|_| has)
     }
 }
+
+/// Lanes from here on are told by GRE checksums too; no flow has so many others.
+const GRE_LANES: usize = 100;
 
 /// The packet; one with IPv6's EtherType as if it had its version too.
 pub(crate) fn of_version_6(bytes: &[u8]) -> Cow<'_, [u8]> {
@@ -52,21 +75,46 @@ pub(crate) fn of_version_6(bytes: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Link header; of IPv6 the version, the flow label, the next header and the
-/// extension headers.
-fn lane(bytes: &[u8], headers: &Headers) -> Vec<u8> {
-    let (network, transport) = (usize::from(headers.network), usize::from(headers.transport));
+/// The link header, what Linux takes for a flow of the outer IP header, the tunnel header with ports and inner
+/// link header, and what it takes for one of the inner IP header.
+fn lane(bytes: &[u8], outer: &Headers, tunnel: Option<&Tunnel>) -> Vec<u8> {
+    let network = usize::from(outer.network);
     let mut lane = bytes[..network].to_vec();
-    if headers.is_ipv6() {
-        lane.extend([
-            bytes[network] >> 4,
-            bytes[network + 1] & 15,
-            bytes[network + 2],
-            bytes[network + 3],
-        ]);
-        lane.push(bytes[network + 6]);
-        lane.extend(bytes.get(network + 40..transport).unwrap_or_default());
+    lane.extend(ip_lane(bytes, outer));
+    if let Some(tunnel) = tunnel {
+        lane.extend(tunnel_lane(bytes, outer, tunnel));
+        lane.extend(ip_lane(bytes, &tunnel.inner));
     }
+    lane
+}
+
+/// Of IPv6 the version, the flow label, the next header and the extension headers.
+fn ip_lane(bytes: &[u8], headers: &Headers) -> Vec<u8> {
+    let (network, transport) = (usize::from(headers.network), usize::from(headers.transport));
+    if !headers.is_ipv6() {
+        return Vec::new();
+    }
+    let [version, class, label0, label1] = bytes.read(network).unwrap_or_default();
+    let mut lane = vec![version >> 4, class & 15, label0, label1];
+    lane.extend(bytes.get(network + 6));
+    lane.extend(bytes.get(network + 40..transport).unwrap_or_default());
+    lane
+}
+
+/// UDP ports, and whether there is a checksum; GRE's flags and protocol; what follows, without checksums.
+fn tunnel_lane(bytes: &[u8], outer: &Headers, tunnel: &Tunnel) -> Vec<u8> {
+    let start = usize::from(outer.transport);
+    let header = bytes.get(start..tunnel.inner.network.into()).unwrap_or_default();
+    let mut lane = header.get(..4).unwrap_or_default().to_vec();
+    let rest = if tunnel.kind.is_udp() {
+        lane.push((header.be16(udp::CHECKSUM) == Some(0)).into());
+        udp::HEADER_LEN
+    } else if header.be16(0).unwrap_or(0) & gre::CHECKSUM != 0 {
+        gre::CHECKSUM_AT + 2
+    } else {
+        4
+    };
+    lane.extend(header.get(rest..).unwrap_or_default());
     lane
 }
 
@@ -86,50 +134,105 @@ impl<'a> Seen<'a> {
         self.this().bytes
     }
 
-    pub(crate) fn headers(&self) -> Option<&'a Headers> {
-        self.this().headers.as_ref()
+    /// Its IP headers, from the outside in.
+    pub(crate) fn layers(&self) -> impl Iterator<Item = &'a Headers> {
+        let Parsed { headers, tunnel, .. } = self.this();
+        headers.iter().chain(tunnel.as_ref().map(|tunnel| &tunnel.inner))
+    }
+
+    /// The innermost ones.
+    fn inner(&self) -> Option<&'a Headers> {
+        self.layers().last()
+    }
+
+    pub(crate) fn tunnel(&self) -> Option<(&'a Headers, &'a Tunnel)> {
+        let Parsed { headers, tunnel, .. } = self.this();
+        headers.as_ref().zip(tunnel.as_ref())
     }
 
     pub(crate) fn is_tagged(&self) -> bool {
-        matches!(self.bytes().be16(12), Some(0x8100 | 0x88a8))
-    }
-
-    pub(crate) fn is_ipv4(&self) -> bool {
-        self.headers().is_some_and(|headers| !headers.is_ipv6())
+        let tunnel = self.this().tunnel.as_ref();
+        let is_tag = |at: usize| matches!(self.bytes().be16(at), Some(0x8100 | 0x88a8));
+        is_tag(12) || tunnel.is_some_and(|tunnel| tunnel.inner.vlan.count() > 0)
     }
 
     pub(crate) fn is_tcp(&self) -> bool {
-        self.headers().is_some_and(|headers| headers.protocol == Protocol::TCP)
+        self.inner().is_some_and(|headers| headers.protocol == Protocol::TCP)
     }
 
     pub(crate) fn is_udp(&self) -> bool {
-        self.headers().is_some_and(|headers| headers.protocol == Protocol::UDP)
+        self.inner().is_some_and(|headers| headers.protocol == Protocol::UDP)
     }
 
-    pub(crate) fn network(&self) -> usize {
-        self.headers().map_or(0, |headers| headers.network.into())
-    }
-
+    /// Where the innermost transport header begins.
     pub(crate) fn transport(&self) -> usize {
-        self.headers().map_or(0, |headers| headers.transport.into())
+        self.inner().map_or(0, |headers| headers.transport.into())
     }
 
-    /// The sum of the IPv4 header; 0xFFFF of one that is right.
-    pub(crate) fn ip_sum(&self) -> u16 {
-        naive(self.bytes().get(self.network()..self.transport()).unwrap_or_default()).folded()
+    fn ip_header(&self, headers: &Headers) -> &'a [u8] {
+        let range = usize::from(headers.network)..usize::from(headers.transport);
+        self.bytes().get(range).unwrap_or_default()
     }
 
-    /// Where the IP packet ends, as its header has it.
+    /// Whether an IPv4 header has options.
+    pub(crate) fn has_options(&self) -> bool {
+        let has = |headers: &Headers| headers.transport - headers.network > ipv4::HEADER_LEN as u16;
+        self.layers().any(|headers| !headers.is_ipv6() && has(headers))
+    }
+
+    /// Whether the checksum of an IPv4 header is wrong.
+    pub(crate) fn has_bad_ip_checksum(&self) -> bool {
+        let is_bad = |headers: &Headers| naive(self.ip_header(headers)).folded() != 0xffff;
+        self.layers().any(|headers| !headers.is_ipv6() && is_bad(headers))
+    }
+
+    /// Where an IP packet ends, as its header has it.
+    fn end(&self, headers: &Headers) -> usize {
+        let (at, plus) = if headers.is_ipv6() { (4, 40) } else { (2, 0) };
+        let network = usize::from(headers.network);
+        network + usize::from(self.bytes().be16(network + at).unwrap_or(0)) + plus
+    }
+
+    /// Where the innermost IP packet ends.
     pub(crate) fn ip_end(&self) -> usize {
-        let (at, plus) = if self.is_ipv4() { (2, 0) } else { (4, 40) };
-        let len = self.bytes().be16(self.network() + at).unwrap_or(0);
-        self.network() + usize::from(len) + plus
+        self.inner().map_or(0, |headers| self.end(headers))
+    }
+
+    /// Whether Linux merges it with nothing for what an IP header says, and verifies no checksum after it.
+    fn is_marked(&self, headers: &Headers) -> bool {
+        let word = self.ip_header(headers).be16(6).unwrap_or(0);
+        let is_reserved = !headers.is_ipv6() && word & ipv4::RESERVED != 0;
+        is_reserved || self.end(headers) != self.bytes().len()
+    }
+
+    /// Whether a checksum that Linux verifies is wrong: that of the innermost transport header.
+    pub(crate) fn has_bad_checksum(&self) -> bool {
+        let Some(inner) = self.inner() else { return false };
+        let is_there = self.is_tcp() || self.udp().is_some_and(|(checksum, _)| checksum != 0);
+        let verified = is_there && !self.layers().any(|headers| self.is_marked(headers));
+        verified && self.transport_sum(inner) != 0xffff
+    }
+
+    /// Whether the checksum of the outer UDP header, or GRE's, is there and was not found right.
+    pub(crate) fn has_bad_outer_checksum(&self) -> bool {
+        let Some((outer, tunnel)) = self.tunnel() else { return false };
+        let transport = self.bytes().get(outer.transport.into()..).unwrap_or_default();
+        match tunnel.kind {
+            TunnelKind::Ip => false,
+            TunnelKind::Gre => {
+                let has = transport.be16(0).is_some_and(|flags| flags & gre::CHECKSUM != 0);
+                has && !self.is_marked(outer) && naive(transport).folded() != 0xffff
+            }
+            _ => {
+                let has = transport.be16(udp::CHECKSUM).is_some_and(|field| field != 0);
+                has && (self.is_marked(outer) || self.transport_sum(outer) != 0xffff)
+            }
+        }
     }
 
     /// The sum of transport header, payload and pseudo header; 0xFFFF where the checksum is right.
-    pub(crate) fn transport_sum(&self) -> u16 {
-        let Some(headers) = self.headers() else { return 0 };
-        let transport = self.bytes().get(self.transport()..).unwrap_or_default();
+    fn transport_sum(&self, headers: &Headers) -> u16 {
+        let transport = self.bytes().get(headers.transport.into()..).unwrap_or_default();
         let pseudo = pseudo_header(&headers.addresses, headers.protocol, transport.len() as u16);
         (pseudo + naive(transport)).folded()
     }
@@ -151,7 +254,7 @@ impl<'a> Seen<'a> {
     /// The UDP checksum and length.
     pub(crate) fn udp(&self) -> Option<(u16, u16)> {
         let word = |at| self.bytes().be16(self.transport() + at).filter(|_| self.is_udp());
-        Some((word(udp::CHECKSUM)?, word(4)?))
+        Some((word(udp::CHECKSUM)?, word(udp::LENGTH)?))
     }
 
     pub(crate) fn flags(&self) -> tcp::Flags {
@@ -160,15 +263,25 @@ impl<'a> Seen<'a> {
 
     /// The how manieth of the kinds of packet, which Linux thinks are flows, between its endpoints.
     pub(crate) fn lane(&self) -> usize {
-        let of_flow =
-            |packet: &&Parsed<'_>| packet.flow.is_some() && packet.flow == self.this().flow;
-        let mut lanes: Vec<&[u8]> = Vec::new();
-        for packet in self.burst[..=self.number].iter().filter(of_flow) {
-            if !lanes.contains(&&packet.lane[..]) {
-                lanes.push(&packet.lane);
+        self.place(|packet| packet.lane.clone())
+    }
+
+    /// The same, where the checksum of a GRE header with checksum and key counts.
+    pub(crate) fn gre_lane(&self) -> Option<usize> {
+        self.this().gre_checksum()?;
+        Some(GRE_LANES + self.place(|packet| (packet.lane.clone(), packet.gre_checksum())))
+    }
+
+    /// The how manieth of its kind between its endpoints.
+    fn place<T: PartialEq>(&self, kind: impl Fn(&Parsed<'_>) -> T) -> usize {
+        let this = self.this();
+        let mut kinds: Vec<T> = Vec::new();
+        for packet in &self.burst[..=self.number] {
+            if packet.flow.is_some() && packet.flow == this.flow && !kinds.contains(&kind(packet)) {
+                kinds.push(kind(packet));
             }
         }
-        lanes.iter().position(|lane| *lane == self.this().lane).unwrap_or(0)
+        kinds.iter().position(|other| *other == kind(this)).unwrap_or(0)
     }
 
     /// The last one before it for Linux' eyes, of those that do not overtake.
@@ -178,6 +291,7 @@ impl<'a> Seen<'a> {
             let (packet, handling) = (other.this(), &self.before[other.number]);
             this.flow.is_some()
                 && (&packet.flow, &packet.lane) == (&this.flow, &this.lane)
+                && packet.gre_checksum() == this.gre_checksum()
                 && (handling.apart || !handling.past)
         })
     }

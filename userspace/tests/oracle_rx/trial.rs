@@ -71,7 +71,7 @@ fn explain(
 
 /// How the packets are given to the engine with these exceptions, and which of them apply.
 fn handling(bytes: &[Vec<u8>], exceptions: &[usize], offer: Offer) -> (Vec<Handling>, Vec<usize>) {
-    let burst = Burst::new(bytes);
+    let burst = Burst::new(bytes, offer);
     let mut all: Vec<Handling> = Vec::new();
     let mut applied = Vec::new();
     for number in 0..bytes.len() {

@@ -15,7 +15,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeVal;
 use sluice_common::offload::VnetHeader;
-use sluice_common::wire::{ethernet, vlan};
+use sluice_common::wire::{ethernet, udp, vlan};
 
 use crate::outcome::Outcome;
 
@@ -135,10 +135,24 @@ fn outcome(bytes: &[u8], tag: Option<Tag>) -> Result<Outcome> {
         }
         None => 0,
     };
+    let partial = vnet.needs_csum().then_some((vnet.csum_start + shift, vnet.csum_offset));
     Ok(Outcome {
-        bytes: packet,
         gso_size: vnet.gso_size,
+        gso_segs: segments(&packet, vnet.gso_size, partial).context("a bad vnet header")?,
         gso_type: vnet.gso_type,
-        partial: vnet.needs_csum().then_some((vnet.csum_start + shift, vnet.csum_offset)),
+        partial,
+        bytes: packet,
     })
+}
+
+/// How many packets of `gso_size` a packet makes whose transport header begins where its checksum does.
+fn segments(packet: &[u8], gso_size: u16, partial: Option<(u16, u16)>) -> Option<u16> {
+    let (Some((start, offset)), 1..) = (partial, gso_size) else { return Some(1) };
+    let transport = packet.get(start.into()..)?;
+    let header_len = match offset.into() {
+        udp::CHECKSUM => udp::HEADER_LEN,
+        _ => usize::from(transport.get(12)? >> 4) * 4,
+    };
+    let payload = transport.len().checked_sub(header_len)?;
+    Some(payload.div_ceil(gso_size.into()) as u16)
 }

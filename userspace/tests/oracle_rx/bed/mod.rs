@@ -16,6 +16,7 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::{Pid, gettid};
 use sluice_lab::Namespace;
 
+use crate::burst::Family;
 use crate::outcome::Outcome;
 
 /// A poll takes 64 packets (`NAPI_POLL_WEIGHT`, linux/netdevice.h) and goes on in a second one if there
@@ -24,6 +25,22 @@ pub(crate) const MAX_BURST: usize = 63;
 
 /// EtherType of the marker: the first one for local experiments (IEEE 802).
 const MARKER: [u8; 2] = [0x88, 0xb5];
+
+/// How the kernel's end is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Setup {
+    /// Whether it merges plain UDP.
+    pub(crate) udp: bool,
+    /// Whether it has devices for UDP tunnels: VXLAN; Geneve if the kernel has it.
+    pub(crate) tunnels: bool,
+}
+
+impl Setup {
+    /// For bursts of `family`.
+    pub(crate) fn of(family: Family) -> Self {
+        Self { udp: family != Family::Tcp, tunnels: family == Family::Tunnels }
+    }
+}
 
 /// A wire into a kernel that coalesces. Bound to the thread that made it.
 #[derive(Debug)]
@@ -34,12 +51,12 @@ pub(crate) struct Bed {
 }
 
 impl Bed {
-    /// Lays the wire. `features` are for the receiving end, in `ethtool -K`'s words.
-    pub(crate) fn new(features: &str) -> Result<Self> {
+    /// Lays the wire.
+    pub(crate) fn new(setup: Setup) -> Result<Self> {
         let host = Namespace::new("oracle")?;
         // The kernel thread is found by the name of its interface.
         let [near, far] = ["s", "r"].map(|end| format!("{end}{}", gettid()));
-        lay(&host, &near, &far, features)?;
+        lay(&host, &near, &far, setup)?;
         let (sender, capture) =
             host.run(|| anyhow::Ok((Sender::open(&near)?, Capture::open(&far)?)))?;
         share_a_cpu(&far)?;
@@ -68,12 +85,21 @@ fn marker() -> Vec<u8> {
 
 /// TSO stays off at the sender: with it veth skips GRO at the other end (`veth_xmit`, drivers/net/veth.c).
 /// One queue only, so that no flow hash is made and all flows share one bucket of Linux' table.
-fn lay(host: &Namespace, near: &str, far: &str, features: &str) -> Result<()> {
+fn lay(host: &Namespace, near: &str, far: &str, setup: Setup) -> Result<()> {
     let size = "mtu 9216 numtxqueues 1 numrxqueues 1";
     host.ip(&format!("link add {near} {size} type veth peer name {far} {size}"))?;
     host.exec("ethtool", &format!("-K {near} tx off tso off gso off gro off"))?;
-    host.exec("ethtool", &format!("-K {far} gro on {features}"))?;
-    host.exec("sysctl", "-qw net.ipv6.conf.all.disable_ipv6=1")?;
+    let udp = if setup.udp { "on" } else { "off" };
+    host.exec("ethtool", &format!("-K {far} gro on rx-udp-gro-forwarding {udp}"))?;
+    for link in [near, far] {
+        host.exec("sysctl", &format!("-qw net.ipv6.conf.{link}.disable_ipv6=1"))?;
+    }
+    if setup.tunnels {
+        // Whatever comes out of them; what counts are the sockets behind them, over IPv4 and IPv6.
+        host.ip_batch("link add vxlan0 type vxlan dstport 4789 external\nlink set vxlan0 up\n")?;
+        let _no_geneve =
+            host.ip_batch("link add geneve0 type geneve external\nlink set geneve0 up\n");
+    }
     host.ip_batch(&format!("link set {near} up\nlink set {far} up\n"))?;
     let threaded = Path::new("/sys/class/net").join(far).join("threaded");
     let set = format!("echo 1 > {}", threaded.display());

@@ -1,11 +1,11 @@
 //! What a sender changes, and what goes wrong on the way.
 
-use sluice_common::testing::Field;
-use sluice_common::wire::{Protocol, tcp};
+use sluice_common::testing::{Field, Packet};
+use sluice_common::wire::{Link, Protocol, tcp};
 
 use super::generate::{Flow, extensions, options, tags};
 use super::random::Random;
-use super::{Damage, Sent};
+use super::{Damage, Sent, tunnels};
 
 /// Something out of the ordinary.
 pub(super) fn change(flow: &mut Flow, burst: &mut Vec<Sent>, random: &mut Random) {
@@ -52,6 +52,9 @@ fn swap(burst: &mut [Sent]) {
 /// From now on the flow's packets have another field.
 fn header(flow: &mut Flow, random: &mut Random) {
     let packet = &mut flow.packet;
+    if packet.tunnel.is_some() && random.once_in(2) {
+        return tunnels::change(packet, random);
+    }
     match random.below(14) {
         0 => packet.ack = packet.ack.wrapping_add(random.byte().into()),
         1 => packet.window = packet.window.wrapping_add(random.byte().into()),
@@ -76,7 +79,8 @@ fn header(flow: &mut Flow, random: &mut Random) {
 }
 
 fn identification(flow: &mut Flow, random: &mut Random) {
-    match random.below(3) {
+    match random.below(4) {
+        3 => flow.outer_id_step = random.one_of(&[0, 1, 2]),
         0 => flow.id_step = random.one_of(&[0, 1, 2]),
         1 => flow.packet.id = flow.packet.id.wrapping_sub(flow.id_step),
         _ => flow.packet.id = flow.packet.id.wrapping_add(random.one_of(&[1, 2, 0x100])),
@@ -87,6 +91,10 @@ fn identification(flow: &mut Flow, random: &mut Random) {
 fn misbehaving(flow: &mut Flow, burst: &mut Vec<Sent>, random: &mut Random) {
     let mut sent = flow.next(flow.mss, random);
     let packet = &mut sent.packet;
+    if packet.tunnel.is_some() && random.once_in(2) {
+        tunnels::misbehave(packet, random);
+        return burst.push(sent);
+    }
     match random.below(10) {
         0 => packet.checksum = Field::Wrong,
         1 => packet.ip_checksum = Field::Wrong,
@@ -99,6 +107,13 @@ fn misbehaving(flow: &mut Flow, burst: &mut Vec<Sent>, random: &mut Random) {
         _ => packet.checksum = random.one_of(&[Field::Partial, Field::Is(0), Field::Is(0xffff)]),
     }
     burst.push(sent);
+}
+
+/// One bit of byte `at`; not of an inner IP version, which Linux does not look at where it is IPv6.
+fn flip(packet: &Packet, at: usize, random: &mut Random) -> Damage {
+    let inner = Packet { tunnel: None, link: Link::None, padding: 0, ..packet.clone() };
+    let inner_at = packet.build().len() - packet.padding - inner.build().len();
+    Damage::Flip(if at == inner_at { at + 1 } else { at }, 1 << random.below(8))
 }
 
 /// Makes version 5 of 4, and 7 of 6.
@@ -119,13 +134,14 @@ fn damaged(flow: &mut Flow, burst: &mut Vec<Sent>, random: &mut Random) {
         // The VLAN tags stay whole: the kernel drops a packet that ends in one.
         0 => Damage::Cut(34 + random.below(len - 34)),
         // Not the MAC addresses and EtherTypes: those of the marker are not to be met by chance.
-        1 => Damage::Flip(network + 1 + random.below(59), 1 << random.below(8)),
+        1 => flip(&sent.packet, network + 1 + random.below(99), random),
         // Another IP version. One in a burst: two of no version Linux compares by whatever stands there.
         2 if !burst.iter().any(Sent::has_other_version) => Damage::Flip(network, OTHER_VERSION),
         3 if sent.packet.protocol == Protocol::UDP => {
             Damage::UdpLength(random.one_of(&[-1, 1, 100]))
         }
         3 | 4 => Damage::Length(random.one_of(&[-1, 1, -40, 100])),
+        5 => tunnels::other_udp_length(&sent.packet).unwrap_or(Damage::AllOnes),
         _ => Damage::AllOnes,
     };
     burst.push(Sent { damage: Some(damage), ..sent });

@@ -1,11 +1,11 @@
 //! The burst a seed and a number tell: a few flows that send in turn, most of it what well-behaved
 //! senders send, so that trains form.
 
-use sluice_common::testing::Packet;
+use sluice_common::testing::{Packet, Tunnel};
 use sluice_common::wire::{EtherType, Protocol, ethernet, tcp};
 
 use super::random::Random;
-use super::{Sent, change};
+use super::{Sent, change, tunnels};
 use crate::bed::MAX_BURST;
 
 /// What the packets of a burst are.
@@ -15,6 +15,8 @@ pub(crate) enum Family {
     Tcp,
     /// UDP, and some TCP between.
     Udp,
+    /// TCP and UDP in tunnels, and some beside them.
+    Tunnels,
 }
 
 /// One sender: what it sends next.
@@ -22,6 +24,8 @@ pub(super) struct Flow {
     pub(super) packet: Packet,
     /// How far one IPv4 identification is from the next.
     pub(super) id_step: u16,
+    /// The same of the outer header.
+    pub(super) outer_id_step: u16,
     /// Payload bytes of a full packet.
     pub(super) mss: usize,
     /// Whether short frames are padded, as Ethernet has it.
@@ -87,6 +91,10 @@ impl Flow {
 
     /// What follows the packet that was just sent.
     fn go_on(&mut self) {
+        if let Some(tunnel) = &mut self.packet.tunnel {
+            let id = tunnel.id.wrapping_add(self.outer_id_step);
+            **tunnel = Tunnel { id, ..tunnel.next() };
+        }
         self.packet.seq = self.packet.seq.wrapping_add(self.packet.payload.len() as u32);
         self.packet.id = self.packet.id.wrapping_add(self.id_step);
     }
@@ -100,8 +108,16 @@ fn payload(len: usize, random: &mut Random) -> Vec<u8> {
 fn flow(family: Family, number: usize, random: &mut Random) -> Flow {
     let base = if random.once_in(2) { Packet::tcp4() } else { Packet::tcp6() };
     let mut packet = Packet { src_port: 40_000 + number as u16, ..base };
-    if family == Family::Udp && !random.once_in(4) {
+    let is_udp = match family {
+        Family::Tcp => false,
+        Family::Udp => !random.once_in(4),
+        Family::Tunnels => random.once_in(4),
+    };
+    if is_udp {
         packet.protocol = Protocol::UDP;
+    }
+    if family == Family::Tunnels && !random.once_in(6) {
+        packet.tunnel = Some(Box::new(tunnels::tunnel(random)));
     }
     packet.seq = random.one_of(&[1, 0x7fff_ff00, u32::MAX - 3000, 0]);
     packet.id = random.one_of(&[0, 1000, 0xfff0]);
@@ -113,7 +129,9 @@ fn flow(family: Family, number: usize, random: &mut Random) -> Flow {
         random.one_of(&[tcp::Flags::ACK, tcp::Flags::ACK, tcp::Flags(0), tcp::Flags(0x50)]);
     packet.tos = random.one_of(&[0, 0, 2, 0xb8, 3]);
     let id_step = random.one_of(&[1, 1, 1, 0, 0, 2, 256]);
-    let mut flow = Flow { packet, id_step, mss: random.one_of(&SIZES), pads: random.once_in(8) };
+    let outer_id_step = random.one_of(&[1, 1, 0, 0, 2]);
+    let (mss, pads) = (random.one_of(&SIZES), random.once_in(8));
+    let mut flow = Flow { packet, id_step, outer_id_step, mss, pads };
     if flow.pads {
         flow.packet.options.clear();
         flow.mss = 1 + random.below(6);

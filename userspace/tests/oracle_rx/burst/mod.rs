@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `generate` | the burst a seed and a number tell |
 //! | `change` | what a sender changes, and what goes wrong on the way |
+//! | `tunnels` | tunnels around packets, and what changes in them |
 //! | `random` | numbers a seed tells |
 //! | `show` | a burst for people to read |
 
@@ -11,6 +12,7 @@ mod change;
 mod generate;
 mod random;
 mod show;
+mod tunnels;
 
 pub(crate) use generate::{Family, generate, train};
 use sluice_common::checksum::{Sum, naive};

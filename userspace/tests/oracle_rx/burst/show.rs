@@ -37,6 +37,9 @@ impl Sent {
             write!(f, "reserved {:#x} urgent {}", packet.reserved, packet.urgent)?;
         }
         write!(f, " IP checksum {:?} macs {:02x?}", packet.ip_checksum, packet.macs)?;
+        if let Some(tunnel) = &packet.tunnel {
+            write!(f, " in {tunnel:?}")?;
+        }
         match self.damage {
             Some(damage) => write!(f, " damage {damage:?}"),
             None => Ok(()),
