@@ -3,16 +3,17 @@
 //! What it says of the interface is compared with what the installed `ethtool` says.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{setsockopt, sockopt};
 use serde_json::{Value, json};
 use sluice_lab::{
-    Capture, Carried, DUT, DUT_V4, Direction, Lab, Sender, Sluice, Stream, wait_until,
+    Capture, Carried, DUT, DUT_V4, Direction, Lab, PEER_V4, Sender, Sluice, Stream, wait_until,
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sluice");
@@ -274,6 +275,47 @@ fn f2_super_packets_of_the_kernel_are_switched_in_a_running_stream() -> Result<(
     assert_eq!(carried_meanwhile(&sluice, &stream)?.from_host_supers, 0);
     set(&lab, &sluice, &["tx-checksumming=on"])?;
     stream.finish()?;
+    assert_sound(&sluice, 0)?;
+    sluice.stop()
+}
+
+/// Sends 100 datagrams of 1,000 bytes, ten in one call, and waits until all of them are there; how many
+/// packets Sluice took from the kernel, and how many of them were super-packets.
+fn send_datagrams(sluice: &Sluice, from: &UdpSocket, to: &UdpSocket) -> Result<(u64, u64)> {
+    let before = sluice.stats()?.carried();
+    let address = SocketAddr::from((PEER_V4, to.local_addr()?.port()));
+    for _ in 0..10 {
+        from.send_to(&[7; 10_000], address)?;
+        for _ in 0..10 {
+            ensure!(to.recv(&mut [0; 2_000])? == 1_000, "a datagram of another size");
+        }
+    }
+    let carried = wait_until("what was sent is counted", LIMIT, || {
+        let carried = sluice.stats().ok()?.carried() - before;
+        (carried.sent >= 100).then_some(carried)
+    })?;
+    Ok((carried.from_host, carried.from_host_supers))
+}
+
+#[test]
+fn f2_udp_super_packets_of_the_kernel_are_switched() -> Result<()> {
+    let lab = Lab::new()?;
+    let mut sluice = start(&lab)?;
+    let from = lab.dut.run(|| UdpSocket::bind((DUT_V4, STEERED)))?;
+    let to = lab.peer.run(|| UdpSocket::bind((PEER_V4, 0)))?;
+    to.set_read_timeout(Some(LIMIT))?;
+    setsockopt(&from, sockopt::UdpGsoSegment, &1_000)?;
+    // The first ones ask for the neighbour, and take the kernel's own path.
+    let address = (PEER_V4, to.local_addr()?.port());
+    wait_until("the neighbour is known", LIMIT, || {
+        let there = from.send_to(&[7; 1_000], address).and_then(|_| to.recv(&mut [0; 2_000]));
+        there.ok().and_then(|_| sluice.stats().ok()).filter(|stats| stats.carried().sent > 0)
+    })?;
+    assert_eq!(send_datagrams(&sluice, &from, &to)?, (10, 10), "ten datagrams in one");
+    set(&lab, &sluice, &["tx-udp-segmentation=off"])?;
+    assert_eq!(send_datagrams(&sluice, &from, &to)?, (100, 0), "the kernel cuts");
+    set(&lab, &sluice, &["tx-udp-segmentation=on"])?;
+    assert_eq!(send_datagrams(&sluice, &from, &to)?, (10, 10));
     assert_sound(&sluice, 0)?;
     sluice.stop()
 }
