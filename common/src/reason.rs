@@ -103,6 +103,10 @@ reasons! {
         Cwr = "cwr",
         /// G10: the sequence number is not the expected one: loss, reordering or repetition.
         Sequence = "sequence",
+        /// G10: under the profile `reorder`, what came early waited in vain for what was missing.
+        GapTimeout = "gap_timeout",
+        /// G10: under the profile `reorder`, more came early than is held aside.
+        GapFull = "gap_full",
         /// G11: another acknowledgement number.
         Acknowledgement = "acknowledgement",
         /// G12: another header length.

@@ -42,9 +42,15 @@ fn the_generated_streams_meet_nearly_every_reason() {
         let tree = plan().new_tree(&mut runner).unwrap();
         seen.extend(round_trip_of_bytes(&tree.current()));
     }
-    // A super-packet is no wire packet, and is not generated; one checksum in 65,536 comes out as zero; these
-    // streams are too short for 64 datagrams in a row.
-    let rare = [FlushReason::SegmentSize, FlushReason::ChecksumAllOnes, FlushReason::MaxDatagrams];
+    // A super-packet is no wire packet, and is not generated, nor is anything switched; one checksum in 65,536 comes out as zero; these
+    // streams are too short for 64 datagrams in a row, and their bursts too long for a gap that stays through two.
+    let rare = [
+        FlushReason::SegmentSize,
+        FlushReason::ChecksumAllOnes,
+        FlushReason::MaxDatagrams,
+        FlushReason::GapTimeout,
+        FlushReason::Switched,
+    ];
     let missing: Vec<_> = FlushReason::ALL
         .iter()
         .filter(|reason| !seen.contains(reason) && !rare.contains(reason))
@@ -100,5 +106,30 @@ fn g30_packets_in_several_pieces_come_out_as_those_in_one() {
         }
         // No piece holds all headers of a packet: each goes alone.
         assert_eq!(round_trip_in_pieces(&events, GroConfig::default(), 40).len(), 7);
+    }
+}
+
+#[test]
+fn g10_g23_packets_that_come_early_come_out_once_and_only_nearer_to_their_sequence() {
+    let first = Packet::tcp4();
+    let row: Vec<_> = std::iter::successors(Some(first), |one| Some(one.next())).take(40).collect();
+    let config = GroConfig { profile: Profile::Reorder, ..GroConfig::default() };
+    let arrives = |number: usize| Event::Packet(row[number].build());
+    // Filled after a burst, and never filled.
+    let filled =
+        [arrives(0), arrives(2), Event::EndOfBurst(99_000), arrives(1), Event::EndOfBurst(0)];
+    assert_eq!(round_trip(&filled, config), [FlushReason::EndOfBurst]);
+    let waits = [arrives(0), arrives(2), Event::EndOfBurst(100_000), Event::EndOfBurst(0)];
+    assert_eq!(round_trip(&waits, config), [FlushReason::GapTimeout; 2]);
+    // Any shuffle of so few is put right: each packet at most eight places from its own.
+    for seed in 1..50_usize {
+        let mut order: Vec<usize> = (1..40).collect();
+        for chunk in order.chunks_mut(8) {
+            for i in 1..chunk.len() {
+                chunk.swap(i, (seed * 31 + i * 17) % (i + 1));
+            }
+        }
+        let events: Vec<_> = [0].iter().chain(&order).map(|number| arrives(*number)).collect();
+        assert_eq!(round_trip(&events, config), [FlushReason::Shutdown], "{order:?}");
     }
 }

@@ -11,7 +11,7 @@
 //! | [`VnetHeader`], [`GsoType`] | how a super-packet is described to a TUN device, and by one |
 //! | [`Buffer`] | what a packet's bytes stand in |
 //! | [`features`] | what can be switched, and what goes with what |
-//! | [`GroConfig`], [`Profile`], [`RxChecksum`], [`Hold`] | which rules apply |
+//! | [`GroConfig`], [`Profile`], [`RxChecksum`], [`Hold`], [`Reorder`] | which rules apply |
 
 #[cfg(feature = "alloc")]
 mod buffer;
@@ -38,7 +38,7 @@ mod vnet;
 #[cfg(feature = "alloc")]
 pub use buffer::Buffer;
 #[cfg(feature = "alloc")]
-pub use config::{GroConfig, Hold};
+pub use config::{GroConfig, Hold, Reorder};
 #[cfg(feature = "alloc")]
 pub use gro::{Coalescer, Sink};
 pub use gso::{Limits, Piece, Segmenter, without_jumbo_option};

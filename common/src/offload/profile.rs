@@ -11,6 +11,9 @@ pub enum Profile {
     Linux612,
     /// As `Linux`, with CWR a flag like others (G15).
     AccEcn,
+    /// As `Linux`, but a packet that comes early, beyond a gap in the sequence, is held aside until the gap
+    /// is filled, and joins then. [`Reorder`](super::Reorder) bounds how many, and how long.
+    Reorder,
 }
 
 /// What is thought of the transport checksum of a received packet (G7).

@@ -8,7 +8,7 @@ use super::wheel::Wheel;
 use crate::flow::FlowKey;
 use crate::offload::packet::{Examined, examine};
 use crate::offload::rules::{self, Held, Ids};
-use crate::offload::{Buffer, GroConfig, Hold, Train};
+use crate::offload::{Buffer, GroConfig, Hold, Profile, Train};
 use crate::reason::FlushReason;
 
 /// An open train waits for twice the mean gap of its flow: less would miss every second packet, more
@@ -63,26 +63,30 @@ impl<H, F: FnMut(Train<H>, FlushReason)> Sink<H> for F {
 /// ```
 #[derive(Debug)]
 pub struct Coalescer<H> {
-    config: GroConfig,
-    table: Table<Slot<H>>,
-    wheel: Wheel,
+    pub(super) config: GroConfig,
+    pub(super) table: Table<Slot<H>>,
+    pub(super) wheel: Wheel,
     spacing: Spacing,
     /// Storage for trains.
     spare: Vec<Vec<H>>,
-    held: usize,
+    /// Storage for packets that come early.
+    pub(super) aside: Vec<Vec<Arrival<H>>>,
+    pub(super) held: usize,
     /// Pieces of the packets that are held.
-    pieces: usize,
+    pub(super) pieces: usize,
 }
 
 /// A train that is held.
 #[derive(Debug)]
-struct Slot<H> {
-    held: Held,
+pub(super) struct Slot<H> {
+    pub(super) held: Held,
     packets: Vec<H>,
+    /// Packets beyond a gap, in the order in which they came. Only the profile `reorder` has any.
+    pub(super) early: Vec<Arrival<H>>,
     /// When its first packet came.
     born: u64,
     /// Whether it was to be held beyond a burst.
-    waits: bool,
+    pub(super) waits: bool,
 }
 
 impl<H: Buffer> Coalescer<H> {
@@ -93,12 +97,16 @@ impl<H: Buffer> Coalescer<H> {
             Hold::EndOfBurst => 0,
             Hold::AtMost(ceiling) | Hold::Adaptive { ceiling } => ceiling,
         };
+        let reorders = config.profile == Profile::Reorder;
+        let ceiling = if reorders { ceiling.max(config.reorder.time) } else { ceiling };
+        let aside = || Vec::with_capacity(config.reorder.packets);
         let storage = || Vec::with_capacity(config.max_segments.max(1));
         Self {
             table: Table::new(config.flows, config.hash_keys),
             wheel: Wheel::new(config.flows.max(1), ceiling),
             spacing: Spacing::new(config.flows.max(1), ceiling),
             spare: (0..config.flows + config.spare_trains).map(|_| storage()).collect(),
+            aside: (0..if reorders { config.flows } else { 0 }).map(|_| aside()).collect(),
             held: 0,
             pieces: 0,
             config,
@@ -125,9 +133,12 @@ impl<H: Buffer> Coalescer<H> {
         match (slot, examined.refusal) {
             (None, None) => self.start(arrival, out),
             (None, Some(_)) => self.pass(arrival.packet, &examined, out),
+            (Some(slot), None) if self.config.profile == Profile::Reorder => {
+                self.arrange(slot, arrival, out);
+            }
             (Some(slot), None) => self.join(slot, arrival, out),
             (Some(slot), Some(reason)) => {
-                self.release(slot, reason, out);
+                self.dismiss(slot, reason, out);
                 self.pass(arrival.packet, &examined, out);
             }
         }
@@ -135,20 +146,23 @@ impl<H: Buffer> Coalescer<H> {
 
     /// Releases what is not to be held longer than to the end of the burst, or is due at `now`.
     pub fn end_of_burst(&mut self, now: u64, out: &mut impl Sink<H>) {
-        if self.config.hold == Hold::EndOfBurst {
+        if self.config.hold == Hold::EndOfBurst && self.config.profile != Profile::Reorder {
             return self.flush(FlushReason::EndOfBurst, out);
         }
         while let Some(slot) = self.wheel.due(now) {
-            let waits = self.table.train(slot).is_some_and(|train| train.waits);
-            let reason = if waits { FlushReason::Timeout } else { FlushReason::EndOfBurst };
-            self.release(slot, reason, out);
+            let reason = match self.table.train(slot) {
+                Some(train) if !train.early.is_empty() => FlushReason::GapTimeout,
+                Some(train) if train.waits => FlushReason::Timeout,
+                _ => FlushReason::EndOfBurst,
+            };
+            self.dismiss(slot, reason, out);
         }
     }
 
     /// Releases everything, oldest train first.
     pub fn flush(&mut self, reason: FlushReason, out: &mut impl Sink<H>) {
         while let Some(slot) = self.table.oldest() {
-            self.release(slot, reason, out);
+            self.dismiss(slot, reason, out);
         }
     }
 
@@ -192,7 +206,7 @@ impl<H: Buffer> Coalescer<H> {
     }
 
     /// G23: a train goes if the packet does not fit, and the packet starts the next one.
-    fn join(&mut self, slot: u32, arrival: Arrival<H>, out: &mut impl Sink<H>) {
+    pub(super) fn join(&mut self, slot: u32, arrival: Arrival<H>, out: &mut impl Sink<H>) {
         let Some(Slot { held, packets, .. }) = self.table.train(slot) else { return };
         let head = packets.first().map(Buffer::head).unwrap_or_default();
         let bytes = arrival.packet.head();
@@ -220,7 +234,7 @@ impl<H: Buffer> Coalescer<H> {
         self.wheel.update(slot, now, due);
     }
 
-    fn start(&mut self, arrival: Arrival<H>, out: &mut impl Sink<H>) {
+    pub(super) fn start(&mut self, arrival: Arrival<H>, out: &mut impl Sink<H>) {
         let Arrival { packet, examined, flow, hash, now } = arrival;
         let held = Held::new(&examined);
         let due = due(self.config.hold, &mut self.spacing, hash, now, now);
@@ -228,10 +242,10 @@ impl<H: Buffer> Coalescer<H> {
             return self.emit_one(packet, &held, reason, out);
         }
         if let (true, Some(oldest)) = (self.table.is_full(), self.table.oldest()) {
-            self.release(oldest, FlushReason::Capacity, out);
+            self.dismiss(oldest, FlushReason::Capacity, out);
         }
         let packets = self.storage_with(packet);
-        let train = Slot { held, packets, born: now, waits: due > now };
+        let train = Slot { held, packets, early: Vec::new(), born: now, waits: due > now };
         if let Some(slot) = self.table.insert(hash, flow, train) {
             self.wheel.insert(slot, now, due);
             self.held += 1;
@@ -245,7 +259,7 @@ impl<H: Buffer> Coalescer<H> {
         self.emit_one(packet, &Held::new(examined), reason, out);
     }
 
-    fn release(&mut self, slot: u32, reason: FlushReason, out: &mut impl Sink<H>) {
+    pub(super) fn release(&mut self, slot: u32, reason: FlushReason, out: &mut impl Sink<H>) {
         if let Some(Slot { held, packets, .. }) = self.table.remove(slot) {
             self.wheel.remove(slot);
             self.held -= packets.len();
@@ -270,12 +284,13 @@ impl<H: Buffer> Coalescer<H> {
 }
 
 /// A packet on its way to its flow's train.
-struct Arrival<H> {
-    packet: H,
-    examined: Examined,
-    flow: FlowKey,
-    hash: u64,
-    now: u64,
+#[derive(Debug)]
+pub(super) struct Arrival<H> {
+    pub(super) packet: H,
+    pub(super) examined: Examined,
+    pub(super) flow: FlowKey,
+    pub(super) hash: u64,
+    pub(super) now: u64,
 }
 
 /// G25: when a train that began at `born` and got a packet at `now` is due; `now` itself says that it is

@@ -3,6 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `coalescer` | a packet joins, starts or passes; trains go |
+//! | `reorder` | packets that come early |
 //! | `table` | the trains held, by flow and by age |
 //! | `spacing` | how far apart each flow's packets have come lately |
 //! | `wheel` | when which train is due |
@@ -10,6 +11,7 @@
 
 mod coalescer;
 mod list;
+mod reorder;
 mod spacing;
 mod table;
 mod wheel;

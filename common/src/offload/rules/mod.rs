@@ -5,6 +5,7 @@
 //! | `refusal` | what must a packet be by itself? |
 //! | `join` | does it fit the train held for its flow? |
 //! | `tunnel` | both questions about what stands around it in a tunnel |
+//! | `place` | does it stand beyond a gap in the sequence? |
 //! | `closing` | can that train take another after it? |
 //! | `held` | what a train is compared by |
 //! | `side` | the header fields that are compared |
@@ -22,6 +23,7 @@ macro_rules! first_broken {
 mod closing;
 mod held;
 mod join;
+mod place;
 mod refusal;
 mod side;
 mod tunnel;
@@ -29,5 +31,6 @@ mod tunnel;
 pub(super) use closing::closing;
 pub(super) use held::{Held, Ids};
 pub(super) use join::join;
+pub(super) use place::{Place, place};
 pub(super) use refusal::refusal;
 pub(super) use tunnel::outer_refusal;
