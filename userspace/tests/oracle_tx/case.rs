@@ -25,9 +25,10 @@ impl Case {
         let ip = Packet { link: Link::None, ..packet.clone() }.build();
         let frame = packet.build();
         let link = frame[..frame.len() - ip.len()].to_vec();
-        let start = transport_at(&packet);
         let csum_offset = if packet.protocol == Protocol::TCP { 16 } else { 6 };
         let header = if packet.protocol == Protocol::TCP { 20 + packet.options.len() } else { 8 };
+        // In a tunnel this is the inner transport header.
+        let start = ip.len() - packet.payload.len() - header;
         let vnet = VnetHeader {
             flags: VnetHeader::NEEDS_CSUM,
             gso_type: kind_of(&packet).0 as u8,

@@ -31,17 +31,27 @@ pub(crate) struct Tally {
 impl Tally {
     /// Gives one super-packet to both; `label` says how to get it again.
     pub(crate) fn judge(&mut self, kernel: &Kernel, case: &Case, label: &str) -> Result<()> {
-        let (theirs, ours) = (kernel.segment(case)?, engine::segment(case));
+        self.answered(case, label, &kernel.segment(case)?)
+    }
+
+    /// The same where the kernel has answered.
+    pub(crate) fn answered(
+        &mut self,
+        case: &Case,
+        label: &str,
+        theirs: &kernel::Answer,
+    ) -> Result<()> {
+        let ours = engine::segment(case);
         self.cases += 1;
-        match (&theirs, &ours) {
+        match (theirs, &ours) {
             (Err(_), Err(_)) => self.refused += 1,
             (Ok(theirs), Ok(ours)) if theirs == ours => {
                 self.same += 1;
                 self.packets += ours.len();
             }
-            _ => match exceptions::explaining(case, &theirs, &ours) {
+            _ => match exceptions::explaining(case, theirs, &ours) {
                 Some(exception) => *self.excused.entry(exception.name).or_default() += 1,
-                None => self.wrong.push(report(case, label, &theirs, &ours)),
+                None => self.wrong.push(report(case, label, theirs, &ours)),
             },
         }
         ensure!(self.wrong.len() < SHOWN, "{}", self.wrong.join("\n"));
@@ -73,11 +83,19 @@ pub(crate) fn generated(
     cases: usize,
     make: impl Fn(&mut Dice) -> Case,
 ) -> Result<()> {
+    rolled(cases, |dice, label| tally.judge(kernel, &make(dice), label))
+}
+
+/// As many runs of `body` as are asked for, each with dice of its own and a word on how to get it again.
+pub(crate) fn rolled(
+    cases: usize,
+    mut body: impl FnMut(&mut Dice, &str) -> Result<()>,
+) -> Result<()> {
     let (seed, cases) = (seed()?, number("SLUICE_ORACLE_CASES")?.map_or(cases, |n| n as usize));
     std::io::stderr().write_all(format!("oracle_tx: SLUICE_ORACLE_SEED={seed}\n").as_bytes())?;
     for index in 0..cases {
-        let case = make(&mut Dice::new(seed, index as u64));
-        tally.judge(kernel, &case, &format!("SLUICE_ORACLE_SEED={seed}, case {index}"))?;
+        let label = format!("SLUICE_ORACLE_SEED={seed}, case {index}");
+        body(&mut Dice::new(seed, index as u64), &label)?;
     }
     Ok(())
 }

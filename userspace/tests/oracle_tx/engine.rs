@@ -2,6 +2,7 @@
 
 use sluice_common::offload::{Limits, Segmenter};
 use sluice_common::reason::DropReason;
+use sluice_common::wire::TunnelPorts;
 
 use crate::case::Case;
 
@@ -13,7 +14,11 @@ pub(crate) const FRAGMENT_ID: u32 = 0x0102_0304;
 
 pub(crate) fn segment(case: &Case) -> Answer {
     let limits = Limits { mtu: mtu(case), fragment_id: Some(FRAGMENT_ID) };
-    let segmenter = Segmenter::new(&case.ip, &case.vnet, limits)?;
+    let segmenter = if case.packet.tunnel.is_some() {
+        Segmenter::encapsulated(&case.ip, &case.vnet, &TunnelPorts::default(), limits)?
+    } else {
+        Segmenter::new(&case.ip, &case.vnet, limits)?
+    };
     Ok((0..segmenter.count())
         .map(|i| {
             let mut packet = vec![0; segmenter.segment_len(i)];

@@ -53,7 +53,7 @@ pub(crate) struct Kernel {
     sender: OwnedFd,
     capture: OwnedFd,
     marks: std::cell::Cell<u64>,
-    _namespace: Namespace,
+    namespace: Namespace,
 }
 
 impl Kernel {
@@ -68,12 +68,17 @@ impl Kernel {
         }
         let (sender, capture) =
             namespace.run(|| anyhow::Ok((sender("out0")?, capture("out0")?)))?;
-        Ok(Self { sender, capture, marks: 0.into(), _namespace: namespace })
+        Ok(Self { sender, capture, marks: 0.into(), namespace })
     }
 
     /// Sends the super-packet and returns what came out at the other end of the network stack.
     pub(crate) fn segment(&self, case: &Case) -> Result<Answer> {
-        let sent = self.send(&case.vnet_of_frame(), &case.frame());
+        self.segment_from(&self.sender, case)
+    }
+
+    /// The same with a sender on another interface, whose packets go out through this one.
+    pub(crate) fn segment_from(&self, sender: &OwnedFd, case: &Case) -> Result<Answer> {
+        let sent = send_super(sender, &case.vnet_of_frame(), &case.frame());
         let marker = self.mark()?;
         let packets = self.until(&marker)?;
         Ok(match sent {
@@ -87,11 +92,14 @@ impl Kernel {
         })
     }
 
-    fn send(&self, vnet: &VnetHeader, frame: &[u8]) -> nix::Result<()> {
-        let vnet = vnet.to_bytes();
-        let slices = [IoSlice::new(&vnet), IoSlice::new(frame)];
-        let socket = self.sender.as_raw_fd();
-        sendmsg::<LinkAddr>(socket, &slices, &[], MsgFlags::empty(), None).map(drop)
+    /// The namespace, for more interfaces; `out0` is the one whose packets are compared.
+    pub(crate) fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// What sends super-packets into `link`.
+    pub(crate) fn sender(&self, link: &str) -> Result<OwnedFd> {
+        self.namespace.run(|| sender(link))
     }
 
     /// Sends the packet that says that all packets before it have been seen.
@@ -111,7 +119,10 @@ impl Kernel {
             if packet == marker {
                 return Ok(packets);
             }
-            packets.push(packet);
+            // The kernel's own packets, of a link that has an address, are to a group.
+            if packet.first().is_some_and(|byte| byte & 1 == 0) {
+                packets.push(packet);
+            }
         }
     }
 
@@ -139,6 +150,12 @@ fn check_auxiliary(told: &ControlMessageOwned) -> Result<()> {
     let ready = status.is_some_and(|status| status & CHECKSUM_NOT_READY == 0);
     ensure!(ready, "the kernel left the checksum of a packet to the driver");
     Ok(())
+}
+
+fn send_super(socket: &OwnedFd, vnet: &VnetHeader, frame: &[u8]) -> nix::Result<()> {
+    let vnet = vnet.to_bytes();
+    let slices = [IoSlice::new(&vnet), IoSlice::new(frame)];
+    sendmsg::<LinkAddr>(socket.as_raw_fd(), &slices, &[], MsgFlags::empty(), None).map(drop)
 }
 
 /// Protocol 0: receives nothing.

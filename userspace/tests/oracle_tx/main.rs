@@ -7,6 +7,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `kernel` | the kernel's way: a packet socket, a veth that takes nothing over, and what comes out |
+//! | `vxlan` | the kernel's own tunnel over that interface |
 //! | `engine` | Sluice's way |
 //! | `case` | one super-packet with its vnet header |
 //! | `generate` | super-packets of every kind, truthful and lying |
@@ -30,11 +31,13 @@ mod exceptions;
 mod fragments;
 mod generate;
 mod kernel;
+mod vxlan;
 
 use anyhow::{Context, Result, ensure};
 
-use compare::{Tally, generated};
+use compare::{Tally, generated, rolled};
 use kernel::Kernel;
+use vxlan::Vxlan;
 
 /// What stands around the generated table in the documentation.
 const BEGIN: &str = "<!-- oracle_tx: made by the test of that name -->\n";
@@ -82,6 +85,14 @@ fn s11_datagrams_are_cut_into_the_fragments_the_kernel_makes() -> Result<()> {
     tally.finish("UFO")?;
     ensure!(tally.same() > 200, "only {} datagrams were cut by both", tally.same());
     Ok(())
+}
+
+#[test]
+fn s6_s8_s9_s13_what_is_inside_vxlan_is_cut_into_the_bytes_the_kernel_makes() -> Result<()> {
+    let (vxlan, mut tally) = (Vxlan::new()?, Tally::default());
+    rolled(800, |dice, label| vxlan.judge(dice, label, &mut tally))?;
+    tally.finish("VXLAN")?;
+    mostly_cut(&tally, 800)
 }
 
 #[test]
