@@ -93,6 +93,8 @@ const KEYS: &[(&str, &str, &str, &str, &str)] = &[
     ("offload", "flush_timeout_us", "1.5", "1000001", "from 0 to 1000000"),
     ("offload", "max_size", "\"64k\"", "65536", "from 576 to 65535"),
     ("offload", "rx_checksum", "true", "\"ignore\"", "not \"verify\", \"trust\" or \"partial\""),
+    ("offload", "vxlan_ports", "4789", "[0]", "from 1 to 65535"),
+    ("offload", "geneve_ports", "\"6081\"", "[65536]", "from 1 to 65535"),
     ("control", "socket", "1", "\"control.sock\"", "begins with '/'"),
     ("control", "state_dir", "1", "\"run\"", "begins with '/'"),
 ];
@@ -127,6 +129,17 @@ fn every_key_with_a_letter_missing_is_unknown_and_suggested() {
         let suggestion = format!("did you mean \"{key}\"?");
         let text = with(section, &format!("{slip} = 1"));
         refused(&text, &[&name(section, &slip), "unknown key", &suggestion]);
+    }
+}
+
+#[test]
+fn a_tunnels_port_is_one_of_a_few_and_of_one_kind() {
+    let both = with("offload", "vxlan_ports = [4789, 6081]");
+    refused(&both, &["offload.geneve_ports", "6081 is in vxlan_ports too"]);
+    let many = with("offload", "vxlan_ports = [1, 2, 3, 4, 5]");
+    refused(&many, &["offload.vxlan_ports", "5 ports; no more than 4"]);
+    for right in ["vxlan_ports = []\ngeneve_ports = []", "vxlan_ports = [4789, 8472]"] {
+        assert_eq!(check(&with("offload", right)).1, 0, "{right}");
     }
 }
 

@@ -25,6 +25,7 @@ impl Offload {
             rx_checksum: self.rx_checksum,
             hold,
             max_size: self.max_size,
+            tunnel_ports: self.tunnel_ports,
             hash_keys,
             ..GroConfig::default()
         }
@@ -36,6 +37,7 @@ mod tests {
     use std::time::Duration;
 
     use sluice_common::offload::{Profile, RxChecksum};
+    use sluice_common::wire::{TunnelKind, TunnelPorts};
 
     use super::*;
 
@@ -50,9 +52,11 @@ mod tests {
             flush: Flush::After(Duration::from_micros(7)),
             max_size: 9000,
             rx_checksum: RxChecksum::Trust,
+            tunnel_ports: TunnelPorts::new(&[8472], &[]).unwrap(),
         };
         let gro = offload.coalescing([1, 2, 3, 4]);
         assert_eq!((gro.enabled, gro.udp, gro.profile), (false, false, Profile::AccEcn));
+        assert_eq!(gro.tunnel_ports.kind(8472), Some(TunnelKind::Vxlan));
         assert_eq!((gro.hold, gro.max_size), (Hold::AtMost(7000), 9000));
         assert_eq!((gro.rx_checksum, gro.hash_keys), (RxChecksum::Trust, [1, 2, 3, 4]));
     }

@@ -198,6 +198,8 @@ pub struct Offload {
     pub max_size: u32,
     /// What is thought of a received checksum.
     pub rx_checksum: RxChecksum,
+    /// Which UDP ports VXLAN and Geneve are at.
+    pub tunnel_ports: sluice_common::wire::TunnelPorts,
 }
 
 /// How long a train may be held (G25).

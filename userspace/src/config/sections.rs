@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sluice_common::offload::Profile;
+use sluice_common::wire::{TunnelPorts, geneve, vxlan};
 
 use super::port::{interface, numbers};
-use super::table::Table;
+use super::table::{Entry, Table};
 use super::{Control, Cores, Flush, Host, Idle, Offload, Port, Routes, RxChecksum, Worker};
 
 /// Routing table and priority of the policy rules where the file names none: unlikely to be anyone
@@ -83,9 +84,38 @@ pub(super) fn offload(table: Table<'_>) -> Offload {
         // The smallest size every IPv4 host must take (RFC 791) to the largest IPv4 can say.
         max_size: table.integer("max_size", 65_535, 576..=65_535) as u32,
         rx_checksum: table.choice("rx_checksum", RxChecksum::Verify, &checksums),
+        tunnel_ports: tunnel_ports(&table),
     };
     table.finish();
     offload
+}
+
+fn tunnel_ports(table: &Table<'_>) -> TunnelPorts {
+    let vxlan = udp_ports(table, "vxlan_ports", vxlan::PORT);
+    let geneve = udp_ports(table, "geneve_ports", geneve::PORT);
+    if let Some(port) = geneve.iter().find(|port| vxlan.contains(port)) {
+        table.problem(
+            "geneve_ports",
+            format!("{port} is in vxlan_ports too; a port carries one of them"),
+        );
+    }
+    TunnelPorts::new(&vxlan, &geneve).unwrap_or_default()
+}
+
+/// An empty list says that there are no such tunnels.
+fn udp_ports(table: &Table<'_>, key: &'static str, default: u16) -> Vec<u16> {
+    let Some(entry) = table.get(key) else { return vec![default] };
+    let Some(items) = Table::list(&entry) else {
+        table.wrong_type(key, &entry, "a list of UDP ports");
+        return Vec::new();
+    };
+    if items.len() > TunnelPorts::MAX {
+        let message = format!("{} ports; no more than {}", items.len(), TunnelPorts::MAX);
+        table.problem_at(key, entry.span.clone(), message);
+    }
+    let range = 1..=u16::MAX.into();
+    let port = |item: &Entry<'_>| table.integer_in(key, item, &range);
+    items.iter().filter_map(port).map(|port| port as u16).collect()
 }
 
 fn flush(table: &Table<'_>) -> Flush {
