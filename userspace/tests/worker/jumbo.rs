@@ -4,10 +4,12 @@ use sluice::pipeline::{End, Turn, WorkerConfig};
 use sluice::port::{Rings, Sent};
 use sluice::sim::Talker;
 use sluice::xsk::{MAX_MTU, MOST_PIECES, Umem};
-use sluice_common::offload::{GroConfig, Hold, VnetHeader};
+use sluice_common::offload::{GroConfig, GsoType, Hold, VnetHeader};
 use sluice_common::reason::DropReason;
+use sluice_common::testing::Packet;
 
 use super::rig::{ACK, MSS, Rig, config, umem};
+use super::udp;
 
 /// What a full packet carries with an MTU of 9,000; it takes three frames.
 const JUMBO: usize = 8_960;
@@ -308,4 +310,49 @@ fn ordinary_and_jumbo_packets_share_a_wire_in_order() {
     rig.settle();
     assert_eq!(rig.host_payload(), expected(0, sent));
     assert_eq!(rig.wire_payload(), expected(0, sent));
+}
+
+#[test]
+fn s10_s11_datagrams_and_fragments_of_them_span_frames_too() {
+    for first in [Packet { fragment_word: 0, ..Packet::udp4() }, Packet::udp6()] {
+        let umem = umem(256);
+        let mut rig = jumbo(&umem, 64);
+        let bytes = udp::payload(50_000);
+        rig.host().deliver(&udp::from_host(
+            &first.clone().with_payload(&bytes),
+            GsoType::UDP_L4,
+            8_000,
+        ));
+        rig.turn();
+        let expected = udp::ip_packets(&udp::datagrams(first.clone(), &bytes, 8_000));
+        assert_eq!(udp::on_the_wire(&mut rig), expected);
+
+        let whole = first.with_payload(&udp::payload(30_000));
+        rig.host().deliver(&udp::from_host(&whole, GsoType::NONE, 0));
+        rig.turn();
+        let fragments = &udp::on_the_wire(&mut rig)[expected.len()..];
+        assert_eq!(fragments.len(), 4, "30,008 bytes in fragments of up to 9,000");
+        let mut pool = etherparse::defrag::IpDefragPool::<(), ()>::new();
+        let again = fragments.iter().find_map(|fragment| {
+            let sliced = etherparse::SlicedPacket::from_ip(fragment).unwrap();
+            pool.process_sliced_packet(&sliced, (), ()).unwrap()
+        });
+        let network = if whole.src.is_ipv6() { 40 } else { 20 };
+        let expected = &udp::ip_packets(std::slice::from_ref(&whole))[0][network..];
+        assert_eq!(again.expect("a whole datagram").payload, expected);
+    }
+}
+
+#[test]
+fn a_host_that_takes_no_trains_of_datagrams_gets_each_with_all_its_pieces() {
+    let umem = umem(256);
+    let mut rig = jumbo(&umem, 64);
+    rig.host().refuses = vec![GsoType::UDP_L4];
+    let sent = udp::datagrams(Packet::udp4(), &udp::payload(32_000), 8_000);
+    for packet in &sent {
+        assert!(rig.wire().deliver(&packet.build()));
+    }
+    rig.turn();
+    let taken: Vec<_> = udp::taken(&mut rig).into_iter().map(|(_, packet)| packet).collect();
+    assert_eq!(taken, udp::ip_packets(&sent));
 }

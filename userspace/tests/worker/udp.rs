@@ -9,12 +9,12 @@ use sluice_common::wire::Link;
 use super::rig::{LINK, Rig, umem};
 
 /// Payload in which no two datagrams are alike.
-fn payload(len: usize) -> Vec<u8> {
+pub(crate) fn payload(len: usize) -> Vec<u8> {
     (0..len as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }
 
 /// Datagrams of `size` bytes of payload, as their sender sends them one after the other.
-fn datagrams(first: Packet, payload: &[u8], size: usize) -> Vec<Packet> {
+pub(crate) fn datagrams(first: Packet, payload: &[u8], size: usize) -> Vec<Packet> {
     let mut next = first;
     let datagram = |piece: &[u8]| {
         let this = next.clone().with_payload(piece);
@@ -25,7 +25,7 @@ fn datagrams(first: Packet, payload: &[u8], size: usize) -> Vec<Packet> {
 }
 
 /// A packet of the local kernel, with what it says of it.
-fn from_host(packet: &Packet, gso_type: GsoType, gso_size: u16) -> Vec<u8> {
+pub(crate) fn from_host(packet: &Packet, gso_type: GsoType, gso_size: u16) -> Vec<u8> {
     let network = if packet.src.is_ipv6() { 40 } else { 20 };
     let vnet = VnetHeader {
         flags: VnetHeader::NEEDS_CSUM,
@@ -40,11 +40,11 @@ fn from_host(packet: &Packet, gso_type: GsoType, gso_size: u16) -> Vec<u8> {
 }
 
 /// What it would be on the wire: as IP packets, without link headers.
-fn ip_packets(packets: &[Packet]) -> Vec<Vec<u8>> {
+pub(crate) fn ip_packets(packets: &[Packet]) -> Vec<Vec<u8>> {
     packets.iter().map(|packet| Packet { link: Link::None, ..packet.clone() }.build()).collect()
 }
 
-fn on_the_wire(rig: &mut Rig<'_>) -> Vec<Vec<u8>> {
+pub(crate) fn on_the_wire(rig: &mut Rig<'_>) -> Vec<Vec<u8>> {
     let sent = rig.wire().wire.iter();
     sent.map(|bytes| {
         assert_eq!(bytes[..2], LINK[..2]);
@@ -54,7 +54,7 @@ fn on_the_wire(rig: &mut Rig<'_>) -> Vec<Vec<u8>> {
 }
 
 /// What the host took: vnet headers and IP packets.
-fn taken(rig: &mut Rig<'_>) -> Vec<(VnetHeader, Vec<u8>)> {
+pub(crate) fn taken(rig: &mut Rig<'_>) -> Vec<(VnetHeader, Vec<u8>)> {
     let split =
         |bytes: &[u8]| (VnetHeader::parse(bytes).unwrap(), bytes[VnetHeader::LEN..].to_vec());
     rig.host().taken.iter().map(split).collect()
