@@ -1,7 +1,7 @@
 //! The engine's side: what the coalescer makes of a burst.
 
 use sluice_common::checksum::{Sum, naive};
-use sluice_common::offload::{Buffer, ChecksumMode, Coalescer, GroConfig, Hold, Profile, Train};
+use sluice_common::offload::{Buffer, ChecksumMode, Coalescer, GroConfig, Hold, Train};
 use sluice_common::reason::FlushReason;
 use sluice_common::wire::{Bytes, Headers, Link, Protocol, Tunnel, tcp, udp};
 
@@ -62,7 +62,7 @@ fn config(offer: Offer) -> GroConfig {
     GroConfig {
         udp: offer.udp,
         tunnel_ports: offer.ports(),
-        profile: Profile::Linux,
+        profile: offer.profile(),
         hold: Hold::EndOfBurst,
         flows: FLOWS,
         max_segments: crate::bed::MAX_BURST + 1,

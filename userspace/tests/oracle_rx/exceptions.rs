@@ -5,11 +5,12 @@
 //! the outcomes differ without it.
 
 use sluice_common::checksum::Sum;
-use sluice_common::wire::{Bytes, Fragment, TunnelKind, ethernet, ipv4, tcp, udp, vxlan};
+use sluice_common::wire::{Bytes, Fragment, TunnelKind, ipv4, tcp, udp, vxlan};
 
 use crate::burst::Family;
 use crate::engine::Handling;
-use crate::seen::{Seen, of_version_6};
+use crate::offer::Cwr;
+use crate::seen::{Seen, network_of, of_version_6};
 
 /// A difference on purpose.
 pub(crate) struct Exception {
@@ -215,11 +216,12 @@ pub(crate) const EXCEPTIONS: &[Exception] = &[
         name: "cwr_alone",
         family: Family::Tcp,
         rule: "G15",
-        reason: "From 6.15 on Linux merges a packet with CWR with none, so that AccECN's counter bits \
-                 stay as they are. Classic ECN lets it start a train: a congestion signal does not end \
+        reason: "Linux 6.18 merges a packet with CWR with none, so that AccECN's counter bits stay as they \
+                 are. Classic ECN lets it start a train: a congestion signal does not end \
                  the coalescing of a window.",
         apply: |seen, handling| {
-            let follows = seen.is_tcp()
+            let follows = seen.offer().cwr == Cwr::Alone
+                && seen.is_tcp()
                 && !handling.past
                 && seen.previous().is_some_and(|before| before.flags().intersects(tcp::Flags::CWR));
             handling.apart |= follows;
@@ -252,7 +254,8 @@ pub(crate) const EXCEPTIONS: &[Exception] = &[
             let is_it = of_version_6 != seen.bytes();
             if is_it {
                 let instead = handling.instead.get_or_insert_with(|| seen.bytes().to_vec());
-                instead[ethernet::HEADER_LEN] = of_version_6[ethernet::HEADER_LEN];
+                let at = network_of(seen.bytes());
+                instead[at] = of_version_6[at];
                 handling.lane = handling.lane.max(seen.lane());
             }
             is_it

@@ -1,11 +1,13 @@
 //! What the exceptions are told by: a packet of a burst, and those before it.
 
 use std::borrow::Cow;
+use std::iter;
 
 use sluice_common::checksum::{naive, pseudo_header};
 use sluice_common::flow::FlowKey;
 use sluice_common::wire::{
     Bytes, EtherType, Headers, Link, Protocol, Tunnel, TunnelKind, ethernet, gre, ipv4, tcp, udp,
+    vlan,
 };
 
 use crate::engine::Handling;
@@ -22,16 +24,20 @@ struct Parsed<'a> {
 }
 
 /// A burst, parsed.
-pub(crate) struct Burst<'a>(Vec<Parsed<'a>>);
+pub(crate) struct Burst<'a> {
+    packets: Vec<Parsed<'a>>,
+    offer: Offer,
+}
 
 impl<'a> Burst<'a> {
     pub(crate) fn new(burst: &'a [Vec<u8>], offer: Offer) -> Self {
-        Self(burst.iter().map(|bytes| Parsed::new(bytes, offer)).collect())
+        let packets = burst.iter().map(|bytes| Parsed::new(bytes, offer)).collect();
+        Self { packets, offer }
     }
 
     /// Packet `number`, where those before it are given to the engine as `before` says.
     pub(crate) fn packet<'b>(&'b self, number: usize, before: &'b [Handling]) -> Seen<'b> {
-        Seen { burst: &self.0, number, before }
+        Seen { burst: &self.packets, offer: self.offer, number, before }
     }
 }
 
@@ -64,15 +70,22 @@ const GRE_LANES: usize = 100;
 
 /// The packet; one with IPv6's EtherType as if it had its version too.
 pub(crate) fn of_version_6(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let at = ethernet::HEADER_LEN;
+    let at = network_of(bytes);
     match bytes.get(at) {
-        Some(byte) if bytes.be16(12) == Some(EtherType::IPV6.0) && byte >> 4 != 6 => {
+        Some(byte) if bytes.be16(at - 2) == Some(EtherType::IPV6.0) && byte >> 4 != 6 => {
             let mut bytes = bytes.to_vec();
             bytes[at] = bytes[at] & 0x0f | 0x60;
             Cow::Owned(bytes)
         }
         _ => Cow::Borrowed(bytes),
     }
+}
+
+/// Where what is behind the Ethernet header and its tags begins.
+pub(crate) fn network_of(bytes: &[u8]) -> usize {
+    let is_tag = |at: &usize| bytes.be16(*at - 2).is_some_and(|kind| EtherType(kind).is_tag());
+    let after_tags = |at: &usize| is_tag(at).then_some(at + vlan::TAG_LEN);
+    iter::successors(Some(ethernet::HEADER_LEN), after_tags).last().unwrap_or_default()
 }
 
 /// The link header, what Linux takes for a flow of the outer IP header, the tunnel header with ports and inner
@@ -121,6 +134,7 @@ fn tunnel_lane(bytes: &[u8], outer: &Headers, tunnel: &Tunnel) -> Vec<u8> {
 /// One packet of a burst.
 pub(crate) struct Seen<'a> {
     burst: &'a [Parsed<'a>],
+    offer: Offer,
     number: usize,
     before: &'a [Handling],
 }
@@ -128,6 +142,11 @@ pub(crate) struct Seen<'a> {
 impl<'a> Seen<'a> {
     fn this(&self) -> &'a Parsed<'a> {
         &self.burst[self.number]
+    }
+
+    /// What the kernel that got it coalesces.
+    pub(crate) fn offer(&self) -> Offer {
+        self.offer
     }
 
     pub(crate) fn bytes(&self) -> &'a [u8] {
