@@ -325,6 +325,20 @@ fn ethtool_of_tun(lab: &Lab) -> Result<BTreeMap<String, (bool, String)>> {
 }
 
 #[test]
+fn s16_the_kernel_is_told_how_many_segments_a_small_ring_takes() -> Result<()> {
+    let lab = Lab::new()?;
+    let config = CONFIG.replace("iface = \"dut0\"", "iface = \"dut0\"\nring = 64\nframes = 128");
+    let mut sluice = Sluice::start(&lab.dut, Path::new(PROGRAM), &config)?;
+    let shown = lab.dut.ip("-details link show sluice0")?;
+    assert!(shown.contains("gso_max_segs 32 "), "{shown}");
+    let stream = stream(&lab, Sender::Dut)?;
+    assert!(carried_meanwhile(&sluice, &stream)?.from_host_supers > 0);
+    stream.finish()?;
+    assert_eq!(sluice.stats()?.drops()["too_many_segments"], 0);
+    sluice.stop()
+}
+
+#[test]
 fn a_restarted_data_plane_comes_up_with_what_was_set_and_a_new_start_with_the_configuration()
 -> Result<()> {
     let lab = Lab::new()?;

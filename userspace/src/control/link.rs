@@ -73,6 +73,19 @@ impl Link {
         result.map_err(|source| error(&self.name, "change the state", source))
     }
 
+    /// Has the kernel make no super-packet for the interface that takes more than `segments` segments. What
+    /// comes larger all the same it cuts itself.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub async fn limit_segments(&self, handle: &Handle, segments: u32) -> Result<(), LinkError> {
+        let limit = LinkAttribute::GsoMaxSegs(segments);
+        let message = LinkMessageBuilder::<LinkUnspec>::new().index(self.index);
+        let result =
+            handle.link().set(message.append_extra_attribute(limit).build()).execute().await;
+        result.map_err(|source| error(&self.name, "change the number of segments", source))
+    }
+
     /// The first global address of each family, the one a packet that leaves here is sent from.
     ///
     /// # Errors

@@ -13,7 +13,8 @@ use super::super::netlink::{self, unless};
 use super::super::routes::{PolicyRoutes, RoutesError, plan};
 use super::super::sysctl;
 use super::SupervisorError;
-use crate::config::{Config, Routes};
+use crate::config::{Config, Port, Routes};
+use crate::xsk::FRAME_MTU;
 
 /// An IPv4 address for the TUN device, so that it has one: a device without any drops every packet as long
 /// as `rp_filter` is on for it or for all (`__fib_validate_source`, net/ipv4/fib_frontend.c: `no_addr`),
@@ -54,6 +55,7 @@ impl Diversion {
             self.journal.apply(setting.into(), &self.handle).await?;
         }
         let device = Link::find(&self.handle, tun).await?;
+        device.limit_segments(&self.handle, most_segments(&config.ports[0], device.mtu)).await?;
         self.give_address(&device).await?;
         device.set_up(&self.handle).await?;
         self.sources = self.addresses(iface).await?;
@@ -146,5 +148,28 @@ impl Diversion {
             tracing::error!("{text}");
             self.told = Some(text);
         }
+    }
+}
+
+/// S16: most segments of one super-packet that the transmit ring and the frames for sending hold when all else
+/// is at rest. One with more would be dropped, again and again.
+fn most_segments(port: &Port, mtu: u32) -> u32 {
+    let frames = mtu.div_ceil(FRAME_MTU as u32).max(1);
+    (port.ring.min(port.frames / 4) / frames).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s16_a_super_packet_is_no_larger_than_ring_and_frames_take() {
+        let config = "[[port]]\niface = \"eth1\"\nring = 64\nframes = 128\n";
+        let mut config = Config::parse(config, Path::new("test.toml")).unwrap();
+        let port = &mut config.ports[0];
+        assert_eq!(most_segments(port, 1500), 32, "a quarter of the frames is for sending");
+        assert_eq!(most_segments(port, 9000), 10, "three frames each");
+        port.frames = 8192;
+        assert_eq!(most_segments(port, 1500), 64, "the ring is the bound");
     }
 }
