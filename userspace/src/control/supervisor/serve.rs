@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nix::net::if_::if_nametoindex;
-use sluice_common::offload::features::Features;
+use sluice_common::offload::features::{FeatureSet, Features};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::super::backoff::Backoff;
@@ -58,6 +58,8 @@ pub(super) struct Supervisor<'c> {
     pub(super) questions: Questions,
     /// Sluice's own features: from the configuration, and as they were switched since.
     pub(super) features: Features,
+    /// Those the data plane was told last.
+    pub(super) told: FeatureSet,
     pub(super) switching: Switching,
     pub(super) started: Instant,
     pub(super) restarts: u64,
@@ -92,6 +94,7 @@ impl<'c> Supervisor<'c> {
             askers: Askers::default(),
             questions: Questions::default(),
             features: configured.config.offload.features(configured.config.mode),
+            told: FeatureSet::EMPTY,
             switching: Switching::default(),
             started: Instant::now(),
             restarts: 0,
@@ -147,10 +150,11 @@ impl<'c> Supervisor<'c> {
 
     /// Starts a data plane.
     pub(super) async fn start(&mut self) -> Result<(), SupervisorError> {
+        self.told = self.features.active();
         let setup = Setup {
             file: self.configured.file.clone(),
             config: self.configured.text.clone(),
-            features: self.features.active(),
+            features: self.told,
             queues: self.queues.clone(),
             multi_buffer: self.taking.buffers == Buffers::Several,
             supervisor: std::process::id().cast_signed(),

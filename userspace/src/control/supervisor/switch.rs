@@ -72,12 +72,14 @@ impl Supervisor<'_> {
     }
 
     async fn put_in_force(&mut self, asker: UnixStream, mut report: SetReport, before: Features) {
-        let order = Order::Switch(self.features.active());
+        let active = self.features.active();
+        let order = Order::Switch(active);
         let told = match (&mut self.data_plane, self.phase) {
             (Some(data_plane), Phase::Running { .. }) => data_plane.order(&order).await.is_ok(),
             _ => false,
         };
         if told {
+            self.told = active;
             let since = Instant::now();
             self.switching.waiting.push_back(Waiting { asker, report, before, since });
         } else {
@@ -124,11 +126,11 @@ impl Supervisor<'_> {
     /// What the kernel under a new data plane can bounds the features, and what was switched while it
     /// opened goes to it.
     pub(super) async fn bound_features(&mut self, opened: &Opened) {
-        let told = self.features.active();
         let limits = bounded(self.features.limits(), opened);
         self.features = self.features.within(limits);
         let active = self.features.active();
-        if let (true, Some(data_plane)) = (active != told, &mut self.data_plane) {
+        if let (true, Some(data_plane)) = (active != self.told, &mut self.data_plane) {
+            self.told = active;
             // One that cannot be told has ended, and that is heard of.
             let _ = data_plane.order(&Order::Switch(active)).await;
         }
