@@ -1,5 +1,8 @@
 //! Super-packets that chance would meet too rarely.
 
+use std::net::IpAddr;
+
+use sluice_common::checksum::naive;
 use sluice_common::offload::GsoType;
 use sluice_common::testing::{Field, Packet};
 use sluice_common::wire::{Protocol, ipv4, tcp::Flags};
@@ -143,4 +146,37 @@ pub(crate) fn uso() -> Vec<Case> {
         }));
     }
     cases
+}
+
+/// TCP beyond 64 KiB, with a jumbo option (S12), as Linux has it where `gso_ipv6_max_size` allows it.
+pub(crate) fn jumbo() -> Vec<Case> {
+    let lens = [65_537, 66_000, 100_001, 180_000];
+    let sizes = [536, 1_440, 8_948, 65_000];
+    let all = lens.into_iter().flat_map(|len| sizes.map(|size| (len, size)));
+    all.map(|(len, size)| {
+        let [_, packet] = both(len);
+        jumbogram(
+            Packet { options: vec![1; 12], flags: Flags::ACK.with(Flags::PSH), ..packet },
+            size,
+        )
+    })
+    .collect()
+}
+
+fn jumbogram(packet: Packet, size: u16) -> Case {
+    let transport_len = (20 + packet.options.len() + packet.payload.len()) as u32;
+    let option = [&[0, 0, 0xc2, 4][..], &(8 + transport_len).to_be_bytes()].concat();
+    let mut pseudo: Vec<u8> = Vec::new();
+    for end in [packet.src, packet.dst] {
+        let IpAddr::V6(end) = end else { panic!("only IPv6 has jumbograms") };
+        pseudo.extend(end.octets());
+    }
+    pseudo.extend(transport_len.to_be_bytes());
+    pseudo.extend([0, 0, 0, packet.protocol.0]);
+    let checksum = Field::Is(naive(&pseudo).folded());
+    let extensions = vec![(Protocol::HOP_BY_HOP, option)];
+    let mut case = Case::new("a jumbogram", Packet { checksum, extensions, ..packet }, size);
+    // The length is the option's.
+    case.ip[4..6].fill(0);
+    case
 }

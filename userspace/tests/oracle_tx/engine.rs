@@ -1,6 +1,6 @@
 //! Sluice's segmenter, given the same super-packet.
 
-use sluice_common::offload::{Limits, Segmenter};
+use sluice_common::offload::{Limits, Segmenter, without_jumbo_option};
 use sluice_common::reason::DropReason;
 use sluice_common::wire::TunnelPorts;
 
@@ -13,11 +13,16 @@ pub(crate) type Answer = Result<Vec<Vec<u8>>, DropReason>;
 pub(crate) const FRAGMENT_ID: u32 = 0x0102_0304;
 
 pub(crate) fn segment(case: &Case) -> Answer {
+    let (mut ip, mut vnet) = (case.ip.clone(), case.vnet);
+    let ip = without_jumbo_option(&mut ip);
+    let removed = (case.ip.len() - ip.len()) as u16;
+    vnet.csum_start -= removed;
+    vnet.hdr_len -= removed;
     let limits = Limits { mtu: mtu(case), fragment_id: Some(FRAGMENT_ID) };
     let segmenter = if case.packet.tunnel.is_some() {
-        Segmenter::encapsulated(&case.ip, &case.vnet, &TunnelPorts::default(), limits)?
+        Segmenter::encapsulated(ip, &vnet, &TunnelPorts::default(), limits)?
     } else {
-        Segmenter::new(&case.ip, &case.vnet, limits)?
+        Segmenter::new(ip, &vnet, limits)?
     };
     Ok((0..segmenter.count())
         .map(|i| {

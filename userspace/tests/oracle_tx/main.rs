@@ -96,6 +96,18 @@ fn s6_s8_s9_s13_what_is_inside_vxlan_is_cut_into_the_bytes_the_kernel_makes() ->
 }
 
 #[test]
+fn s12_jumbograms_are_cut_into_the_bytes_the_kernel_makes() -> Result<()> {
+    let (kernel, mut tally) = (Kernel::new()?, Tally::default());
+    let cases = corners::jumbo();
+    for (index, case) in cases.iter().enumerate() {
+        tally.judge(&kernel, case, &format!("jumbogram {index}"))?;
+    }
+    tally.finish("jumbograms")?;
+    ensure!(tally.same() == cases.len(), "only {} jumbograms were cut by both", tally.same());
+    Ok(())
+}
+
+#[test]
 fn s15_what_the_kernel_refuses_is_refused() -> Result<()> {
     let (kernel, mut tally) = (Kernel::new()?, Tally::default());
     generated(&mut tally, &kernel, 600, generate::lie)?;
