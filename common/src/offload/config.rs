@@ -12,8 +12,8 @@ pub enum Hold {
     /// No longer than this after its first packet.
     AtMost(u64),
     /// As long as the recent spacing of the flow's packets makes another one likely, and no longer than
-    /// `ceiling` after its first packet. A flow without history, or whose packets come further apart
-    /// than `ceiling`, is not held beyond the burst.
+    /// `ceiling` after its first packet. A flow that is new, that pauses after every few packets, or whose
+    /// packets come further apart than `ceiling` is not held beyond the burst.
     Adaptive {
         /// The longest a train is held.
         ceiling: u64,

@@ -39,35 +39,52 @@ fn g25_no_train_is_held_longer_than_the_timeout() {
     assert_eq!(out, [(70, 3, FlushReason::Timeout), (140, 1, FlushReason::Timeout)]);
 }
 
+/// Released at the end of its burst.
+fn at_once(now: u64) -> (u64, usize, FlushReason) {
+    (now, 1, FlushReason::EndOfBurst)
+}
+
 #[test]
 fn g25_adaptive_holds_as_long_as_the_flow_makes_likely() {
     let hold = Hold::Adaptive { ceiling: 60 };
-    // No history, then every 10: held from the second on, given up after twice the mean gap.
-    let out = released_at(hold, &[10, 20, 30, 40], 200);
-    assert_eq!(out, [(10, 1, FlushReason::EndOfBurst), (60, 3, FlushReason::Timeout)]);
+    // Every 10: held when three gaps have shown it, given up after twice the mean gap.
+    let out = released_at(hold, &[10, 20, 30, 40, 50, 60], 200);
+    assert_eq!(out, [at_once(10), at_once(20), at_once(30), (80, 3, FlushReason::Timeout)]);
 }
 
 #[test]
 fn g25_adaptive_never_holds_beyond_the_ceiling() {
     let hold = Hold::Adaptive { ceiling: 60 };
-    let times: Vec<u64> = (1..=20).map(|n| 10 * n).collect();
+    let times: Vec<u64> = (1..=30).map(|n| 10 * n).collect();
     let out = released_at(hold, &times, 400);
-    assert_eq!(
-        out[..3],
-        [
-            (10, 1, FlushReason::EndOfBurst),
-            (80, 7, FlushReason::Timeout),
-            (150, 7, FlushReason::Timeout),
-        ]
-    );
+    assert_eq!(out[3..5], [(100, 7, FlushReason::Timeout), (170, 7, FlushReason::Timeout)]);
+}
+
+#[test]
+fn g25_adaptive_does_not_wait_for_what_cannot_come_before_the_ceiling() {
+    let hold = Hold::Adaptive { ceiling: 50 };
+    let times: Vec<u64> = (1..=12).map(|n| 20 * n).collect();
+    let out = released_at(hold, &times, 400);
+    // The third packet comes at 40 of 50, the fourth would at 60: it goes with the third.
+    assert_eq!(out[3..5], [(120, 3, FlushReason::Timeout), (180, 3, FlushReason::Timeout)]);
+}
+
+#[test]
+fn g25_adaptive_does_not_delay_messages_of_up_to_three_packets() {
+    let hold = Hold::Adaptive { ceiling: 60 };
+    for packets in 1..=3 {
+        let message = |begin: u64| (0..packets).map(move |n| begin + 5 * n);
+        let times: Vec<u64> = (1..30).flat_map(|n| message(1_000 * n)).collect();
+        let out = released_at(hold, &times, 40_000);
+        assert_eq!(out, times.iter().map(|now| at_once(*now)).collect::<Vec<_>>());
+    }
 }
 
 #[test]
 fn g25_adaptive_does_not_hold_a_flow_whose_packets_are_far_apart() {
     let hold = Hold::Adaptive { ceiling: 60 };
     let out = released_at(hold, &[10, 100, 190], 400);
-    let alone = |now| (now, 1, FlushReason::EndOfBurst);
-    assert_eq!(out, [alone(10), alone(100), alone(190)]);
+    assert_eq!(out, [at_once(10), at_once(100), at_once(190)]);
 }
 
 #[test]
@@ -76,13 +93,15 @@ fn g25_adaptive_learns_from_packets_of_the_same_burst_that_have_their_own_times(
     let mut coalescer = Coalescer::new(GroConfig { hold, ..linux() });
     let mut released = Released::new();
     let mut sink = |train, reason| released.push((train, reason));
-    let first = Packet::tcp4();
-    coalescer.push(first.build(), 10, &mut sink);
-    coalescer.push(first.next().build(), 20, &mut sink);
-    coalescer.end_of_burst(20, &mut sink);
-    assert_eq!(coalescer.held(), 2);
+    let mut packet = Packet::tcp4();
+    for now in [10, 20, 30, 40] {
+        coalescer.push(packet.build(), now, &mut sink);
+        packet = packet.next();
+    }
     coalescer.end_of_burst(40, &mut sink);
-    assert_eq!(outcome(&released), [(2, FlushReason::Timeout)]);
+    assert_eq!(coalescer.held(), 4);
+    coalescer.end_of_burst(60, &mut sink);
+    assert_eq!(outcome(&released), [(4, FlushReason::Timeout)]);
 }
 
 #[test]

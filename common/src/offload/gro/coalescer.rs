@@ -226,10 +226,11 @@ impl<H: Buffer> Coalescer<H> {
         train.packets.push(packet);
         self.held += 1;
         self.pieces += examined.pieces;
+        // A packet that closes the train counts for the flow's spacing like any other.
+        let due = due(self.config.hold, &mut self.spacing, hash, train.born, now);
         if let Some(reason) = rules::closing(&train.held, &examined, &self.config) {
             return self.release(slot, reason, out);
         }
-        let due = due(self.config.hold, &mut self.spacing, hash, train.born, now);
         train.waits |= due > now;
         self.wheel.update(slot, now, due);
     }
@@ -299,11 +300,15 @@ fn due(hold: Hold, spacing: &mut Spacing, hash: u64, born: u64, now: u64) -> u64
     match hold {
         Hold::EndOfBurst => now,
         Hold::AtMost(time) => born.saturating_add(time),
-        Hold::Adaptive { ceiling } => match spacing.observe(hash, now) {
-            Some(mean) if mean <= ceiling => {
-                now.saturating_add(PATIENCE * mean).min(born.saturating_add(ceiling))
+        Hold::Adaptive { ceiling } => {
+            let latest = born.saturating_add(ceiling);
+            match spacing.observe(hash, now) {
+                // Who cannot come in time is not waited for.
+                Some(gap) if now.saturating_add(gap) <= latest => {
+                    now.saturating_add(PATIENCE * gap).min(latest)
+                }
+                _ => now,
             }
-            _ => now,
-        },
+        }
     }
 }
