@@ -4,9 +4,11 @@ use sluice_common::offload::{GroConfig, Hold};
 
 use super::{Flush, Offload};
 
-/// Longest time an adaptive train waits for its flow's next packet. At 1 Gbit/s full-size packets come
-/// 12 µs apart, so four fit; a longer wait would show in the round-trip time of a local network.
-const ADAPTIVE_CEILING_NS: u64 = 50_000;
+/// Longest time an adaptive train waits for its flow's next packet, found by measurement
+/// (`docs/PERFORMANCE.md`): with less, the packets of 16 flows that share 10 Gbit/s are too far apart to
+/// merge; with more, a packet is delayed for longer and little is saved, and the bursts of a NIC that
+/// interrupts every 50 µs would be held from one to the next.
+const ADAPTIVE_CEILING_NS: u64 = 30_000;
 
 impl Offload {
     /// How a coalescer is to work by these settings. `hash_keys` are a secret where packets are a

@@ -1,4 +1,5 @@
-//! How long a packet stays: from the receive ring to its hand-over to the host.
+//! How long a packet stays, from the receive ring to its hand-over to the host, and how much of that a
+//! train is held in the coalescer.
 
 use std::mem;
 
@@ -8,12 +9,44 @@ pub type Histogram = hdrhistogram::Histogram<u64>;
 /// Shortest and longest time told apart, in nanoseconds. What takes a minute takes longer than any
 /// train may be held, by far.
 const RANGE: (u64, u64) = (100, 60_000_000_000);
-/// Significant digits: 1 % is better than any two runs agree, and keeps the histogram in 40 KiB.
+/// Significant digits: 1 % is better than any two runs agree, and keeps a histogram in 40 KiB.
 const DIGITS: u8 = 2;
 /// Hand-overs noted for the next clock reading; more than one burst makes.
 const NOTES: usize = 512;
 
-/// The times of hand-overs, taken with the one clock reading a turn has.
+/// The times of one worker.
+#[derive(Clone, Debug)]
+pub struct Times {
+    /// From the receive ring to the hand-over, of every train; the time of its first packet counts.
+    pub stay: Histogram,
+    /// In the coalescer, from its first packet to its release (G25), of the trains that were held beyond
+    /// the turn in which they began. What closed at once is not in it.
+    pub held: Histogram,
+}
+
+impl Default for Times {
+    /// None yet.
+    fn default() -> Self {
+        Self { stay: histogram(), held: histogram() }
+    }
+}
+
+impl Times {
+    /// Adds those of `other`.
+    pub fn add(&mut self, other: &Self) {
+        for (total, more) in [(&mut self.stay, &other.stay), (&mut self.held, &other.held)] {
+            total.add(more).expect("all histograms of times have the same bounds");
+        }
+    }
+}
+
+fn histogram() -> Histogram {
+    let (shortest, longest) = RANGE;
+    Histogram::new_with_bounds(shortest, longest, DIGITS)
+        .expect("the bounds are in order, the digits below six")
+}
+
+/// Takes the times, with the one clock reading a turn has.
 ///
 /// A train handed over in a turn left when the turn was over, and that is when the next one begins:
 /// the next clock reading is the time it is charged with. Nothing here allocates but [`empty`].
@@ -21,24 +54,32 @@ const NOTES: usize = 512;
 /// [`empty`]: Self::empty
 #[derive(Debug)]
 pub struct Latency {
-    histogram: Box<Histogram>,
+    times: Box<Times>,
     /// When trains handed over since the last reading were received, and how many at that time.
     notes: Vec<(u64, u64)>,
+    /// The last clock reading.
+    now: u64,
 }
 
 impl Default for Latency {
     fn default() -> Self {
-        Self { histogram: Self::empty(), notes: Vec::with_capacity(NOTES) }
+        Self { times: Self::empty(), notes: Vec::with_capacity(NOTES), now: 0 }
     }
 }
 
 impl Latency {
-    /// An empty histogram, to be swapped in.
+    /// Times to be swapped in.
     #[must_use]
-    pub fn empty() -> Box<Histogram> {
-        let (shortest, longest) = RANGE;
-        let histogram = Histogram::new_with_bounds(shortest, longest, DIGITS);
-        Box::new(histogram.expect("the bounds are in order, the digits below six"))
+    pub fn empty() -> Box<Times> {
+        Box::default()
+    }
+
+    /// The coalescer let a train go whose first packet was received at `received`.
+    pub fn released(&mut self, received: u64) {
+        let held = self.now.saturating_sub(received);
+        if held > 0 {
+            self.times.held.saturating_record(held);
+        }
     }
 
     /// A train whose first packet was received at `received` was handed over in this turn.
@@ -51,22 +92,23 @@ impl Latency {
         }
     }
 
-    /// The clock has been read: what was noted left at `now`.
+    /// The clock has been read: what was noted left at `now`, and a turn begins.
     pub fn settle(&mut self, now: u64) {
+        self.now = now;
         for (received, count) in self.notes.drain(..) {
-            self.histogram.saturating_record_n(now.saturating_sub(received), count);
+            self.times.stay.saturating_record_n(now.saturating_sub(received), count);
         }
     }
 
-    /// Takes the histogram away and goes on with `empty`.
-    pub fn swap(&mut self, empty: Box<Histogram>) -> Box<Histogram> {
-        mem::replace(&mut self.histogram, empty)
+    /// Takes the times away and goes on with `empty`.
+    pub fn swap(&mut self, empty: Box<Times>) -> Box<Times> {
+        mem::replace(&mut self.times, empty)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Latency;
+    use super::{Latency, Times};
 
     #[test]
     fn a_hand_over_is_charged_to_the_next_clock_reading() {
@@ -76,10 +118,21 @@ mod tests {
         }
         latency.settle(2_000);
         latency.settle(9_000_000);
-        let full = latency.swap(Latency::empty());
-        assert_eq!((full.len(), full.count_between(990, 1_010)), (3, 2));
-        assert_eq!(full.count_between(1_490, 1_510), 1);
-        assert_eq!(latency.swap(Latency::empty()).len(), 0);
+        let Times { stay, held } = *latency.swap(Latency::empty());
+        assert_eq!((stay.len(), stay.count_between(990, 1_010)), (3, 2));
+        assert_eq!(stay.count_between(1_490, 1_510), 1);
+        assert_eq!(held.len(), 0, "none was held");
+        assert_eq!(latency.swap(Latency::empty()).stay.len(), 0);
+    }
+
+    #[test]
+    fn g25_only_what_was_held_counts_as_held() {
+        let mut latency = Latency::default();
+        latency.settle(5_000);
+        latency.released(5_000);
+        latency.released(2_000);
+        let held = latency.swap(Latency::empty()).held;
+        assert_eq!((held.len(), held.count_between(2_970, 3_030)), (1, 1));
     }
 
     #[test]
@@ -89,6 +142,6 @@ mod tests {
             latency.note(received);
         }
         latency.settle(10_000);
-        assert_eq!(latency.swap(Latency::empty()).len(), 2_000);
+        assert_eq!(latency.swap(Latency::empty()).stay.len(), 2_000);
     }
 }

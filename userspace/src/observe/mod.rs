@@ -3,7 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `counters` | [`WorkerCounters`]: one writer, any number of readers |
-//! | `histogram` | [`Latency`]: how long a packet stayed |
+//! | `histogram` | [`Latency`], [`Times`]: how long a packet stayed, and a train was held |
 //! | `ledger` | [`Ledger`]: where every frame is |
 //! | [`report`] | what `sluice stats` shows |
 
@@ -13,5 +13,5 @@ mod ledger;
 pub mod report;
 
 pub use counters::{Counts, WorkerCounters};
-pub use histogram::{Histogram, Latency};
+pub use histogram::{Histogram, Latency, Times};
 pub use ledger::Ledger;

@@ -9,7 +9,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use sluice_common::offload::GroConfig;
 
-use crate::observe::{Counts, Histogram, Latency, WorkerCounters};
+use crate::observe::{Counts, Latency, Times, WorkerCounters};
 
 /// Questions that may wait. A worker looks every few milliseconds, and people ask.
 const WAITING: usize = 8;
@@ -19,8 +19,8 @@ const WAITING: usize = 8;
 pub(super) enum Command {
     /// Finish, and end.
     Stop,
-    /// Give the latency histogram, and go on with this empty one.
-    Latency(Box<Histogram>),
+    /// Give the times, and go on with these empty ones.
+    Times(Box<Times>),
     /// Coalesce by these rules from now on.
     Switch(GroConfig),
 }
@@ -32,8 +32,8 @@ pub struct Handle {
     counters: Arc<WorkerCounters>,
     /// Not a message, which might find the mailbox full.
     stop: Arc<AtomicBool>,
-    questions: Sender<Box<Histogram>>,
-    answers: Receiver<Box<Histogram>>,
+    questions: Sender<Box<Times>>,
+    answers: Receiver<Box<Times>>,
     switches: Sender<GroConfig>,
     switched: Receiver<()>,
     wake: Arc<EventFd>,
@@ -45,8 +45,8 @@ pub(super) struct Mailbox {
     pub(super) counters: Arc<WorkerCounters>,
     pub(super) wake: Arc<EventFd>,
     stop: Arc<AtomicBool>,
-    questions: Receiver<Box<Histogram>>,
-    answers: Sender<Box<Histogram>>,
+    questions: Receiver<Box<Times>>,
+    answers: Sender<Box<Times>>,
     switches: Receiver<GroConfig>,
     switched: Sender<()>,
 }
@@ -95,9 +95,9 @@ impl Handle {
         is_there
     }
 
-    /// The latency histogram since the last call, or `None` when the worker does not answer in time.
+    /// The times since the last call, or `None` when the worker does not answer in time.
     #[must_use]
-    pub fn latency(&self, patience: Duration) -> Option<Box<Histogram>> {
+    pub fn times(&self, patience: Duration) -> Option<Box<Times>> {
         // The answer to a question that was given up.
         while self.answers.try_recv().is_ok() {}
         self.questions.try_send(Latency::empty()).ok()?;
@@ -137,7 +137,7 @@ impl Mailbox {
             return Some(Command::Stop);
         }
         let switch = self.switches.try_recv().map(Command::Switch);
-        switch.or_else(|_| self.questions.try_recv().map(Command::Latency)).ok()
+        switch.or_else(|_| self.questions.try_recv().map(Command::Times)).ok()
     }
 
     /// Says that an order was carried out; when nobody listens, not.
@@ -146,7 +146,7 @@ impl Mailbox {
     }
 
     /// Answers a question; when nobody fetches answers, not.
-    pub(super) fn answer(&self, histogram: Box<Histogram>) {
-        drop(self.answers.try_send(histogram));
+    pub(super) fn answer(&self, times: Box<Times>) {
+        drop(self.answers.try_send(times));
     }
 }

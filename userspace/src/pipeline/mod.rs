@@ -66,7 +66,7 @@
 //!             })
 //!         })
 //!         .collect();
-//!     // … control loop: `handle.counters()`, `handle.latency(..)`; on SIGTERM: …
+//!     // … control loop: `handle.counters()`, `handle.times(..)`; on SIGTERM: …
 //!     for handle in &handles {
 //!         handle.stop();
 //!     }

@@ -2,7 +2,7 @@
 
 use super::to_host::ToHost;
 use super::worker::{Turn, Worker};
-use crate::observe::{Counts, Histogram, Latency};
+use crate::observe::{Counts, Latency, Times};
 use crate::port::{FramePort, HostPort, NextHops};
 
 /// Nanoseconds a worker may take to finish what it has begun. A healthy one needs microseconds;
@@ -46,7 +46,7 @@ pub struct Report {
     /// What it counted; the ledger in it is the final one.
     pub counts: Counts,
     /// Times from receive ring to hand-over since they were last asked for.
-    pub latency: Box<Histogram>,
+    pub times: Box<Times>,
 }
 
 impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
@@ -108,6 +108,6 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
             Phase::Running => End::Stopped,
         };
         let queue = self.config.queue;
-        Report { queue, end, counts: self.counts, latency: self.latency.swap(Latency::empty()) }
+        Report { queue, end, counts: self.counts, times: self.latency.swap(Latency::empty()) }
     }
 }

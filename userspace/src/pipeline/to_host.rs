@@ -104,6 +104,9 @@ pub(super) struct ToHost<'w, 'u, T> {
 impl<'u, T: HostPort> Sink<Frame<'u, Packet>> for ToHost<'_, 'u, T> {
     fn train(&mut self, train: Train<Frame<'u, Packet>>, reason: FlushReason) {
         self.counts.released[reason.index()] += 1;
+        if let Some(first) = train.packets().first() {
+            self.latency.released(first.received());
+        }
         if !train.is_ip() {
             self.discard(Passage::new(train), DropReason::NotIp);
         } else if self.backlog.waiting.is_empty() {

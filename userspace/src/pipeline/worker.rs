@@ -199,7 +199,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
         while let Some(command) = self.mailbox.take() {
             match command {
                 Command::Stop => self.begin_stop(End::Stopped, now),
-                Command::Latency(empty) => self.mailbox.answer(self.latency.swap(empty)),
+                Command::Times(empty) => self.mailbox.answer(self.latency.swap(empty)),
                 Command::Switch(gro) => self.switch(&gro),
             }
         }

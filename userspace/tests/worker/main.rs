@@ -2,6 +2,7 @@
 //! after every turn the ledger.
 
 mod drops;
+mod holding;
 mod jumbo;
 mod random;
 mod rig;

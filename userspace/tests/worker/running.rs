@@ -38,15 +38,15 @@ fn counters_are_published_in_housekeeping() {
 }
 
 #[test]
-fn the_latency_histogram_is_swapped_out() {
+fn the_times_are_swapped_out() {
     let umem = umem(64);
     let mut rig = Rig::new(&umem, 16);
     rig.wire().deliver(&Talker::new(9, 0).packet(MSS, ACK));
     rig.turn();
     rig.now += 41_000;
-    let histogram = thread::scope(|scope| {
+    let times = thread::scope(|scope| {
         let handle = &rig.handle;
-        let asked = scope.spawn(|| handle.latency(Duration::from_secs(60)));
+        let asked = scope.spawn(|| handle.times(Duration::from_secs(60)));
         while !asked.is_finished() {
             rig.now += 10_000_000;
             rig.worker.turn(rig.now);
@@ -54,10 +54,10 @@ fn the_latency_histogram_is_swapped_out() {
         }
         asked.join().unwrap().expect("an answer")
     });
-    assert_eq!(histogram.len(), 1);
+    assert_eq!((times.stay.len(), times.held.len()), (1, 0));
     // From the turn that received it to the clock reading of the next one.
-    assert!(histogram.max() > 42_000, "{}", histogram.max());
-    assert!(rig.handle.latency(Duration::ZERO).is_none(), "nobody turns the worker");
+    assert!(times.stay.max() > 42_000, "{}", times.stay.max());
+    assert!(rig.handle.times(Duration::ZERO).is_none(), "nobody turns the worker");
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_stop_is_heard_when_nobody_has_answered_for_long() {
     let umem = umem(64);
     let mut rig = Rig::new(&umem, 16);
     for _ in 0..100 {
-        assert!(rig.handle.latency(Duration::ZERO).is_none());
+        assert!(rig.handle.times(Duration::ZERO).is_none());
     }
     assert!(rig.handle.stop());
     while rig.later() != Turn::Ended {}

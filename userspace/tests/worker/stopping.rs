@@ -36,7 +36,7 @@ fn stop_hands_over_what_is_there_and_ends_the_sign_of_life() {
     assert_eq!(report.end, End::Stopped);
     assert!(report.counts.ledger.is_balanced());
     assert_eq!(report.counts.ledger.rings.outbound(), 0);
-    assert!(!report.latency.is_empty());
+    assert!(!report.times.stay.is_empty());
 }
 
 #[test]

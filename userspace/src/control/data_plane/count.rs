@@ -3,7 +3,7 @@
 use sluice_common::reason::{DropReason, FlushReason};
 
 use crate::observe::report::{Counters, LatencyReport, LedgerReport, WorkerReport};
-use crate::observe::{Counts, Histogram, Ledger};
+use crate::observe::{Counts, Histogram, Ledger, Times};
 use crate::port::Statistics;
 
 /// A worker's counts under their labels.
@@ -11,7 +11,7 @@ pub(super) fn worker_report(
     queue: u32,
     core: Option<usize>,
     counts: &Counts,
-    latency: &Histogram,
+    times: &Times,
 ) -> WorkerReport {
     let counters = counts.plain().filter(|(label, _)| *label != "cpu_ns");
     WorkerReport {
@@ -23,7 +23,8 @@ pub(super) fn worker_report(
         drops: labelled(DropReason::ALL.iter().map(|&r| (r.label(), counts.dropped(r)))),
         socket: labelled(statistics(counts.statistics)),
         ledger: ledger(&counts.ledger),
-        latency: percentiles(latency),
+        latency: percentiles(&times.stay),
+        held: percentiles(&times.held),
     }
 }
 
@@ -57,37 +58,37 @@ fn ledger(ledger: &Ledger) -> LedgerReport {
     }
 }
 
-fn percentiles(latency: &Histogram) -> LatencyReport {
+fn percentiles(times: &Histogram) -> LatencyReport {
     LatencyReport {
-        count: latency.len(),
-        p50_ns: latency.value_at_quantile(0.5),
-        p90_ns: latency.value_at_quantile(0.9),
-        p99_ns: latency.value_at_quantile(0.99),
-        p999_ns: latency.value_at_quantile(0.999),
-        max_ns: latency.max(),
+        count: times.len(),
+        p50_ns: times.value_at_quantile(0.5),
+        p90_ns: times.value_at_quantile(0.9),
+        p99_ns: times.value_at_quantile(0.99),
+        p999_ns: times.value_at_quantile(0.999),
+        max_ns: times.max(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::Latency;
 
     #[test]
     fn every_count_has_its_label_and_every_reason_is_there() {
         let mut counts = Counts { cpu_ns: 7_999_999, from_wire_packets: 5, ..Counts::default() };
         counts.released[FlushReason::Push.index()] = 2;
         counts.dropped_outbound[DropReason::NoRoute.index()] = 3;
-        let mut latency = Latency::empty();
-        latency.saturating_record(1_000);
-        let report = worker_report(1, Some(4), &counts, &latency);
+        let mut times = Times::default();
+        times.stay.saturating_record(1_000);
+        times.held.saturating_record_n(7_000, 2);
+        let report = worker_report(1, Some(4), &counts, &times);
         assert_eq!((report.queue, report.core, report.cpu_ms), (1, Some(4), 7));
         assert_eq!(report.counters["from_wire_packets"], 5);
         assert_eq!(report.flushes["push"], 2);
         assert_eq!(report.drops["no_route"], 3);
         assert_eq!(report.flushes.len(), FlushReason::COUNT);
         assert_eq!(report.drops.len(), DropReason::COUNT);
-        assert_eq!(report.latency.count, 1);
+        assert_eq!((report.latency.count, report.held.count), (1, 2));
         assert!(report.ledger.balanced, "0 of 0 frames");
     }
 }

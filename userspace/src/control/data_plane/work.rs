@@ -17,7 +17,7 @@ use super::count::worker_report;
 use super::open::{HostWorker, Ready};
 use super::switches::Switches;
 use crate::observe::report::WorkerReport;
-use crate::observe::{Histogram, Latency};
+use crate::observe::{Latency, Times};
 use crate::pipeline::{End, Handle, Report};
 
 /// How long to wait for a worker's histogram. It looks at its mailbox within microseconds when it is
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_millis(20);
 struct Watched {
     handle: Handle,
     core: Option<usize>,
-    latency: Box<Histogram>,
+    times: Box<Times>,
 }
 
 /// Tells the control thread that a worker has ended, however it did.
@@ -95,7 +95,7 @@ pub(super) fn work(
 }
 
 fn watch((handle, core): (Handle, &Option<CoreId>)) -> Watched {
-    Watched { handle, core: core.map(|core| core.id), latency: Latency::empty() }
+    Watched { handle, core: core.map(|core| core.id), times: Latency::empty() }
 }
 
 fn start<'scope, 'u: 'scope>(
@@ -151,20 +151,13 @@ async fn talk(
 
 fn report(watched: &mut [Watched]) -> Vec<WorkerReport> {
     let report = |worker: &mut Watched| {
-        if let Some(recent) = worker.handle.latency(PATIENCE) {
-            add(&mut worker.latency, &recent);
+        if let Some(recent) = worker.handle.times(PATIENCE) {
+            worker.times.add(&recent);
         }
-        let Watched { handle, core, latency } = worker;
-        worker_report(handle.queue(), *core, &handle.counters(), latency)
+        let Watched { handle, core, times } = worker;
+        worker_report(handle.queue(), *core, &handle.counters(), times)
     };
     watched.iter_mut().map(report).collect()
-}
-
-fn add(total: &mut Histogram, recent: &Histogram) {
-    // Both have the same bounds.
-    if let Err(error) = total.add(recent) {
-        tracing::warn!("latency histogram lost: {error}");
-    }
 }
 
 /// Waits for all workers, which have been told to stop.
@@ -176,8 +169,8 @@ fn join(
     for (thread, worker) in threads.into_iter().flatten().zip(watched) {
         let queue = worker.handle.queue();
         let last = thread.join().map_err(|panic| panicked(queue, &*panic))?;
-        add(&mut worker.latency, &last.latency);
-        reports.push(worker_report(queue, worker.core, &last.counts, &worker.latency));
+        worker.times.add(&last.times);
+        reports.push(worker_report(queue, worker.core, &last.counts, &worker.times));
     }
     Ok(reports)
 }

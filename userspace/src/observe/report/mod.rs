@@ -131,6 +131,9 @@ pub struct WorkerReport {
     pub ledger: LedgerReport,
     /// Time from the receive ring to the hand-over.
     pub latency: LatencyReport,
+    /// Of it, the time in the coalescer, of those trains that were held beyond the turn in which they began.
+    #[serde(default)]
+    pub held: LatencyReport,
 }
 
 /// The frames of one worker, by who has them.

@@ -108,18 +108,22 @@ fn about_worker(worker: &WorkerReport) -> Table {
          {outbound} to send; {balance}"
     );
     table.add_row(["frames".to_owned(), frames]);
-    let LatencyReport { count, p50_ns, p90_ns, p99_ns, p999_ns, max_ns } = worker.latency;
+    table.add_row(["ring to hand-over".to_owned(), times_text(&worker.latency)]);
+    table.add_row(["held in the coalescer".to_owned(), times_text(&worker.held)]);
+    table
+}
+
+fn times_text(times: &LatencyReport) -> String {
+    let LatencyReport { count, p50_ns, p90_ns, p99_ns, p999_ns, max_ns } = *times;
     let micros = |ns: u64| ns as f64 / 1e3;
-    let latency = format!(
+    format!(
         "p50 {:.1}, p90 {:.1}, p99 {:.1}, p99.9 {:.1}, max {:.1} µs of {count}",
         micros(p50_ns),
         micros(p90_ns),
         micros(p99_ns),
         micros(p999_ns),
         micros(max_ns)
-    );
-    table.add_row(["ring to hand-over".to_owned(), latency]);
-    table
+    )
 }
 
 /// The counters that are not 0, largest first.
