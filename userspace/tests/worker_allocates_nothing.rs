@@ -13,6 +13,7 @@ use sluice::sim::{FixedHops, MemHost, MemPort, Talker};
 use sluice::xsk::{FrameCount, Heartbeat, RingSize, Umem};
 use sluice_common::offload::{GroConfig, Hold};
 use sluice_common::reason::DropReason;
+use sluice_common::testing::{Packet, Tunnel};
 use sluice_common::wire::tcp::Flags;
 
 struct Counting;
@@ -128,6 +129,28 @@ fn receiving_allocates_nothing_and_frees_nothing() {
         }
         assert!(rig.worker.counts().to_host_supers > 0, "trains were made");
     }
+}
+
+/// Trains of tunnels, which the host is given packet by packet, and not always all of one.
+#[test]
+fn receiving_out_of_tunnels_allocates_nothing() {
+    let umem = Umem::heap(FrameCount::new(1024).unwrap());
+    let mut rig = Rig::new(&umem, Hold::EndOfBurst);
+    let tunnels = [Tunnel::vxlan(), Tunnel::geneve(), Tunnel::gre(), Tunnel::ip6()];
+    let mut senders = tunnels.map(|tunnel| Packet::tcp4().inside(tunnel));
+    for round in 0..100 {
+        let (wire, host, _) = rig.worker.sides();
+        host.full_after = (round % 3 == 1).then_some(host.taken.len() + 20);
+        for burst in 0..64 {
+            let sender = &mut senders[burst / 16];
+            wire.deliver(&sender.build());
+            *sender = sender.next();
+        }
+        rig.turn(0);
+    }
+    let counts = rig.worker.counts();
+    assert!(counts.to_host_packets > 4_000, "{}", counts.to_host_packets);
+    assert_eq!(counts.to_host_supers, 0);
 }
 
 #[test]
