@@ -58,6 +58,25 @@ pub(crate) fn run(
     out
 }
 
+/// Whether a train has packets of which `lane` says different things: the rules that keep them apart are not
+/// seen at work where they are given to the engine as other flows.
+pub(crate) fn mixes<'a>(burst: &[Vec<u8>], offer: Offer, lane: impl Fn(usize) -> &'a [u8]) -> bool {
+    let mut mixes = false;
+    let mut sink = |train: Train<Numbered>, _: FlushReason| {
+        let mut lanes = train.packets().iter().filter_map(|packet| packet.number).map(&lane);
+        let first = lanes.next();
+        mixes |= lanes.any(|other| Some(other) != first);
+    };
+    let mut coalescer = Coalescer::new(config(offer));
+    for (number, bytes) in burst.iter().enumerate() {
+        let number = Some(number);
+        let packet = Numbered { number, outer_checksum: false, bytes: bytes.clone() };
+        coalescer.push(packet, 0, &mut sink);
+    }
+    coalescer.end_of_burst(0, &mut sink);
+    mixes
+}
+
 fn config(offer: Offer) -> GroConfig {
     GroConfig {
         udp: offer.udp,

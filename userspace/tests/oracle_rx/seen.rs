@@ -35,6 +35,11 @@ impl<'a> Burst<'a> {
         Self { packets, offer }
     }
 
+    /// What makes packet `number` another flow for Linux than others between its endpoints.
+    pub(crate) fn lane(&self, number: usize) -> &[u8] {
+        &self.packets[number].lane
+    }
+
     /// Packet `number`, where those before it are given to the engine as `before` says.
     pub(crate) fn packet<'b>(&'b self, number: usize, before: &'b [Handling]) -> Seen<'b> {
         Seen { burst: &self.packets, offer: self.offer, number, before }

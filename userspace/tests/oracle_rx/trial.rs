@@ -62,6 +62,10 @@ fn explain(
     if !agree {
         return Err(engine);
     }
+    let burst = Burst::new(bytes, offer);
+    if engine::mixes(bytes, offer, |number| burst.lane(number)) {
+        return Err(agrees(&[]).1);
+    }
     // One counts as met if it does not go without.
     let without =
         |one: &usize| applied.iter().copied().filter(|other| other != one).collect::<Vec<_>>();
