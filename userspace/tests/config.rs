@@ -89,7 +89,13 @@ const KEYS: &[(&str, &str, &str, &str, &str)] = &[
     ("rule", "action", "false", "\"reject\"", "not \"steer\", \"pass\" or \"drop\""),
     ("offload", "gro", "1", "", ""),
     ("offload", "tso", "\"on\"", "", ""),
-    ("offload", "profile", "6", "\"windows\"", "not \"linux\", \"linux-6.12\" or \"accecn\""),
+    (
+        "offload",
+        "profile",
+        "6",
+        "\"windows\"",
+        "not \"linux\", \"linux-6.12\", \"accecn\", \"lro\" or \"reorder\"",
+    ),
     ("offload", "flush_timeout_us", "1.5", "1000001", "from 0 to 1000000"),
     ("offload", "max_size", "\"64k\"", "65536", "from 576 to 65535"),
     ("offload", "rx_checksum", "true", "\"ignore\"", "not \"verify\", \"trust\" or \"partial\""),
@@ -295,4 +301,16 @@ fn a_rule_that_takes_ssh_is_warned_of_and_still_right() {
     assert_eq!(code, 0, "{message}");
     let warning = "warning: sluice.toml: rule[0] steers TCP port 22";
     assert!(message.contains(warning), "{message}");
+}
+
+#[test]
+fn a_profile_that_cannot_be_undone_is_refused_where_packets_are_forwarded() {
+    let with = |mode: &str, ports: usize| {
+        let port = |n: usize| format!("[[port]]\niface = \"eth{n}\"\n");
+        let ports: String = (0..ports).map(port).collect();
+        format!("mode = \"{mode}\"\n{ports}[offload]\nprofile = \"lro\"\n")
+    };
+    refused(&with("wire", 2), &["offload.profile = \"lro\"", "given back as it came"]);
+    assert_eq!(check(&with("host", 1)).1, 0);
+    assert_eq!(check(&with("wire", 2).replace("lro", "reorder")).1, 0);
 }

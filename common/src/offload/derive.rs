@@ -27,6 +27,21 @@ pub(super) fn lengths_and_flags(out: &mut [u8], start: usize, shape: &Shape) {
     }
 }
 
+/// Profile `lro`: acknowledgement number, window and options are the `last` packet's, whose headers stand where
+/// the first one's do.
+pub(super) fn last_says(out: &mut [u8], start: usize, shape: &Shape, last: &[u8]) {
+    let (_, transport) = offsets(start, shape);
+    if shape.protocol != Some(Protocol::TCP) {
+        return;
+    }
+    for field in [8..12, 14..16, tcp::HEADER_LEN..out.len() - transport] {
+        let from = transport + start + field.start..transport + start + field.end;
+        if let Some(bytes) = last.get(from) {
+            out[transport + field.start..transport + field.end].copy_from_slice(bytes);
+        }
+    }
+}
+
 /// G28: the folded pseudo-header sum, not inverted, for whoever completes it.
 pub(super) fn partial_checksum(out: &mut [u8], start: usize, shape: &Shape) {
     let folded = pseudo_sum(out, start, shape).folded();

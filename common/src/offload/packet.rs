@@ -119,6 +119,7 @@ impl<'a> Facts<'a> {
             gso_type: gso_type(self.headers).with(around),
             flags: self.tcp().map_or_else(Default::default, |tcp| tcp.flags()),
             checksum: self.checksum.state(),
+            has_last: false,
         }
     }
 
@@ -153,6 +154,7 @@ fn opaque(len: usize, pieces: usize) -> Examined {
         gso_type: GsoType::NONE,
         flags: tcp::Flags::default(),
         checksum: Checksum::Unknown,
+        has_last: false,
     };
     let refusal = Some(FlushReason::NotMergeable);
     Examined { shape, flow: None, refusal, seq: 0, payload_len: 0, pieces }

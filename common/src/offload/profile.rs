@@ -14,6 +14,18 @@ pub enum Profile {
     /// As `Linux`, but a packet that comes early, beyond a gap in the sequence, is held aside until the gap
     /// is filled, and joins then. [`Reorder`](super::Reorder) bounds how many, and how long.
     Reorder,
+    /// Large receive offload: as `Linux`, but acknowledgement number, window and timestamps may move forward
+    /// within a train; the derived header has the last. Less is told of each packet, so that segmentation
+    /// gives none of them back.
+    Lro,
+}
+
+impl Profile {
+    /// Whether segmentation gives the packets back as they came (G30). Packets that are forwarded have to be.
+    #[must_use]
+    pub const fn is_reversible(self) -> bool {
+        !matches!(self, Self::Lro)
+    }
 }
 
 /// What is thought of the transport checksum of a received packet (G7).

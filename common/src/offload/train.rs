@@ -65,6 +65,8 @@ pub(super) struct Shape {
     /// TCP flags of the whole (G27).
     pub(super) flags: tcp::Flags,
     pub(super) checksum: Checksum,
+    /// Profile `lro`: the derived header has what the last packet's says.
+    pub(super) has_last: bool,
 }
 
 /// Consecutive packets of one flow, at least one, in order, in their own buffers `H`.
@@ -180,6 +182,12 @@ impl<H: Buffer> Train<H> {
         let header = &self.first()[start..usize::from(self.shape.layout.payload)];
         let out = &mut out[..header.len()];
         out.copy_from_slice(header);
+        if self.is_super()
+            && self.shape.has_last
+            && let Some(last) = self.packets.last()
+        {
+            derive::last_says(out, start, &self.shape, last.head());
+        }
         if self.is_super() {
             derive::lengths_and_flags(out, start, &self.shape);
         }

@@ -5,6 +5,7 @@
 //! | `refusal` | may this packet take part? |
 //! | `join` | does it fit the train held for its flow? Its headers |
 //! | `reorder` | the profile that waits for what is missing |
+//! | `lro` | the profile under which less has to fit |
 //! | `size` | does it fit? Its size, and the train's |
 //! | `closing` | what lets a train go: a packet, a full table, the end |
 //! | `udp` | the same questions where UDP has its own answers |
@@ -14,6 +15,7 @@
 mod burst;
 mod closing;
 mod join;
+mod lro;
 mod refusal;
 mod reorder;
 mod size;

@@ -43,7 +43,7 @@ impl Offload {
     /// [`ConfigError::Invalid`] with everything that is wrong.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
         parse_with(text, file, |root| {
-            let offload = sections::offload(root.table("offload"));
+            let offload = sections::offload(root.table("offload"), Mode::Host);
             root.finish();
             offload
         })
@@ -95,7 +95,7 @@ fn read_root(root: Table<'_>) -> Config {
         worker: sections::worker(root.table("worker")),
         host: sections::host(root.table("host"), &ports),
         rules: rule::read_all(&root),
-        offload: sections::offload(root.table("offload")),
+        offload: sections::offload(root.table("offload"), mode),
         control: sections::control(root.table("control")),
         ports,
     };

@@ -8,7 +8,7 @@ use sluice_common::wire::{TunnelPorts, geneve, vxlan};
 
 use super::port::{interface, numbers};
 use super::table::{Entry, Table};
-use super::{Control, Cores, Flush, Host, Idle, Offload, Port, Routes, RxChecksum, Worker};
+use super::{Control, Cores, Flush, Host, Idle, Mode, Offload, Port, Routes, RxChecksum, Worker};
 
 /// Routing table and priority of the policy rules where the file names none: unlikely to be anyone
 /// else's, and in front of the main table's rule at 32766.
@@ -66,9 +66,14 @@ pub(super) fn host(table: Table<'_>, ports: &[Port]) -> Host {
     host
 }
 
-pub(super) fn offload(table: Table<'_>) -> Offload {
-    let profiles =
-        [("linux", Profile::Linux), ("linux-6.12", Profile::Linux612), ("accecn", Profile::AccEcn)];
+pub(super) fn offload(table: Table<'_>, mode: Mode) -> Offload {
+    let profiles = [
+        ("linux", Profile::Linux),
+        ("linux-6.12", Profile::Linux612),
+        ("accecn", Profile::AccEcn),
+        ("lro", Profile::Lro),
+        ("reorder", Profile::Reorder),
+    ];
     let checksums = [
         ("verify", RxChecksum::Verify),
         ("trust", RxChecksum::Trust),
@@ -86,6 +91,11 @@ pub(super) fn offload(table: Table<'_>) -> Offload {
         rx_checksum: table.choice("rx_checksum", RxChecksum::Verify, &checksums),
         tunnel_ports: tunnel_ports(&table),
     };
+    if mode == Mode::Wire && !offload.profile.is_reversible() {
+        let reason = "not for mode \"wire\": what it merges cannot be given back as it came, and packets \
+                      that are forwarded have to be; take another";
+        table.problem("profile", reason);
+    }
     table.finish();
     offload
 }

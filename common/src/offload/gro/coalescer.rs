@@ -208,9 +208,10 @@ impl<H: Buffer> Coalescer<H> {
     /// G23: a train goes if the packet does not fit, and the packet starts the next one.
     pub(super) fn join(&mut self, slot: u32, arrival: Arrival<H>, out: &mut impl Sink<H>) {
         let Some(Slot { held, packets, .. }) = self.table.train(slot) else { return };
-        let head = packets.first().map(Buffer::head).unwrap_or_default();
+        let ends = [packets.first(), packets.last()];
+        let ends = ends.map(|packet| packet.map(Buffer::head).unwrap_or_default());
         let bytes = arrival.packet.head();
-        match rules::join(held, head, &arrival.examined, bytes, &self.config) {
+        match rules::join(held, ends, &arrival.examined, bytes, &self.config) {
             Ok(ids) => self.append(slot, arrival, ids, out),
             Err(reason) => {
                 self.release(slot, reason, out);

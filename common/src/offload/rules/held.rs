@@ -60,6 +60,7 @@ impl Held {
     /// G28: the shape of the train when it goes.
     pub(in crate::offload) fn shape(&self, profile: Profile) -> Shape {
         let mut shape = self.shape;
+        shape.has_last = profile == Profile::Lro;
         let carries_cwr = shape.flags.intersects(tcp::Flags::CWR);
         if carries_cwr && profile == Profile::AccEcn {
             shape.gso_type = shape.gso_type.with(GsoType::ACCECN);

@@ -1,6 +1,7 @@
 //! Does a packet fit the train held for its flow (G9–G20)?
 
 use super::held::{Held, Ids, MAX_DATAGRAMS, Series};
+use super::lro::lro_mismatch;
 use super::side::Side;
 use super::tunnel::tunnel_mismatch;
 use crate::offload::packet::Examined;
@@ -13,11 +14,12 @@ use crate::wire::{TunnelKind, tcp};
 const MAX_IP_LEN: u32 = 65_535;
 
 /// Why `packet`, which may take part, does not join `held`; or how the train's identifications go on
-/// with it. `head` is the train's first packet, `bytes` are the packet's; the flow is the same.
+/// with it. `head` and `last` are the train's first and last packet, `bytes` are the packet's; the flow is
+/// the same.
 #[inline]
 pub(in crate::offload) fn join(
     held: &Held,
-    head: &[u8],
+    [head, last]: [&[u8]; 2],
     packet: &Examined,
     bytes: &[u8],
     config: &GroConfig,
@@ -28,7 +30,11 @@ pub(in crate::offload) fn join(
         .as_ref()
         .and_then(Around::mismatch)
         .or_else(|| mismatch(&train, &next))
-        .or_else(|| if held.is_udp() { None } else { tcp_mismatch(&train, &next, config.profile) })
+        .or_else(|| match config.profile {
+            _ if held.is_udp() => None,
+            Profile::Lro => lro_mismatch(&Side::new(last, &held.shape), &next),
+            profile => tcp_mismatch(&train, &next, profile),
+        })
         .or_else(|| misfit(held, packet, config));
     if let Some(reason) = differs {
         return Err(reason);

@@ -5,6 +5,7 @@
 //! | `refusal` | what must a packet be by itself? |
 //! | `join` | does it fit the train held for its flow? |
 //! | `tunnel` | both questions about what stands around it in a tunnel |
+//! | `lro` | the same, where less has to fit |
 //! | `place` | does it stand beyond a gap in the sequence? |
 //! | `closing` | can that train take another after it? |
 //! | `held` | what a train is compared by |
@@ -23,6 +24,7 @@ macro_rules! first_broken {
 mod closing;
 mod held;
 mod join;
+mod lro;
 mod place;
 mod refusal;
 mod side;
