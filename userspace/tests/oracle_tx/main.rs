@@ -130,7 +130,7 @@ fn every_exception_is_met_by_its_example() -> Result<()> {
 /// The table of exceptions in the documentation: `SLUICE_WRITE_DOCS=1` writes it.
 #[test]
 fn the_documented_exceptions_are_these() -> Result<()> {
-    let path = sluice_lab::top().join("docs/ORACLES.md");
+    let path = sluice_lab::top().join("docs/ORACLE.md");
     let text = std::fs::read_to_string(&path)?;
     let (before, rest) = text.split_once(BEGIN).context("no place for the table")?;
     let (_, after) = rest.split_once(END).context("no end of the table")?;
