@@ -1,5 +1,6 @@
 //! From `[offload]` to Sluice's own features, and back once they are switched.
 
+use sluice_common::offload::Profile;
 use sluice_common::offload::features::{Feature, FeatureSet, Features, Limits};
 
 use super::{Mode, Offload, RxChecksum};
@@ -29,6 +30,7 @@ const ABLE: FeatureSet = FeatureSet::of(&[
     Feature::GenericSegmentation,
     Feature::GenericReceive,
     Feature::UdpReceive,
+    Feature::LargeReceive,
 ]);
 
 /// Of that, what nothing would be without: trains stay in the packets' own buffers, and a port that does
@@ -45,6 +47,7 @@ impl Offload {
         let wanted = ABLE
             .with(Feature::GenericReceive, self.gro)
             .with(Feature::UdpReceive, self.udp_gro)
+            .with(Feature::LargeReceive, self.profile == Profile::Lro)
             .with(Feature::TcpSegmentation, self.tso)
             .with(Feature::UdpSegmentation, self.uso);
         Features::new(Limits { able: ABLE, always, forwarding: mode == Mode::Wire }, wanted)
@@ -59,8 +62,19 @@ impl Offload {
             udp_gro: active.has(Feature::UdpReceive),
             tso: active.has(Feature::TcpSegmentation),
             uso: active.has(Feature::UdpSegmentation),
+            profile: self.profile_with(active.has(Feature::LargeReceive)),
             rx_checksum: if verifies { self.rx_checksum } else { RxChecksum::Leave },
             ..self.clone()
+        }
+    }
+
+    /// LRO is a profile: switched off, the one that the file names is back, or the default where that is
+    /// LRO itself.
+    fn profile_with(&self, lro: bool) -> Profile {
+        match (lro, self.profile) {
+            (true, _) => Profile::Lro,
+            (false, Profile::Lro) => Profile::default(),
+            (false, other) => other,
         }
     }
 }
@@ -69,7 +83,7 @@ impl Offload {
 mod tests {
     use std::path::Path;
 
-    use sluice_common::offload::features::State;
+    use sluice_common::offload::features::{Reason, State};
 
     use super::*;
 
@@ -85,6 +99,8 @@ mod tests {
             "tso = false",
             "uso = false",
             "rx_checksum = \"trust\"",
+            "profile = \"accecn\"",
+            "profile = \"lro\"",
             "max_size = 999",
         ] {
             let offload = offload(text);
@@ -99,6 +115,26 @@ mod tests {
         assert_eq!(features.state(Feature::GenericReceive), State::On);
         assert_eq!(features.state(Feature::ScatterGather), State::FixedOn);
         assert_eq!(features.state(Feature::RxVlan), State::FixedOff);
+    }
+
+    #[test]
+    fn f2_lro_is_a_profile_and_gives_way_to_the_one_before() {
+        for (text, without) in [
+            ("", Profile::Linux),
+            ("profile = \"accecn\"", Profile::AccEcn),
+            ("profile = \"lro\"", Profile::Linux),
+        ] {
+            let offload = offload(text);
+            let mut features = offload.features(Mode::Host);
+            features.set(&[(Feature::LargeReceive, true)]).unwrap();
+            assert_eq!(offload.switched(features.active()).profile, Profile::Lro, "{text}");
+            features.set(&[(Feature::LargeReceive, false)]).unwrap();
+            assert_eq!(offload.switched(features.active()).profile, without, "{text}");
+        }
+        let mut forwarding = offload("").features(Mode::Wire);
+        forwarding.set(&[(Feature::LargeReceive, true)]).unwrap();
+        let why = State::RequestedOff(Reason::Forwarding);
+        assert_eq!(forwarding.state(Feature::LargeReceive), why);
     }
 
     #[test]
