@@ -364,14 +364,27 @@ fn a_restarted_data_plane_comes_up_with_what_was_set_and_a_new_start_with_the_co
     sluice.stop()
 }
 
+/// Kills the data plane until the supervisor is seen waiting to start another: it waits twice as long each
+/// time, so that sooner or later somebody who asks comes in between.
+fn take_away(sluice: &Sluice) -> Result<()> {
+    for _ in 0..8 {
+        let before = sluice.stats()?.restarts();
+        kill(sluice.data_plane()?, Signal::SIGKILL)?;
+        let stats = wait_until("the supervisor has noticed", LIMIT, || {
+            sluice.stats().ok().filter(|stats| !stats.running() || stats.restarts() > before)
+        })?;
+        if !stats.running() {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("it was back at once, eight times")
+}
+
 #[test]
 fn what_is_set_while_the_data_plane_is_away_is_in_force_once_it_is_there() -> Result<()> {
     let lab = Lab::new()?;
     let mut sluice = start(&lab)?;
-    kill(sluice.data_plane()?, Signal::SIGKILL)?;
-    wait_until("the supervisor has noticed", LIMIT, || {
-        sluice.stats().ok().filter(|stats| !stats.running()).map(drop)
-    })?;
+    take_away(&sluice)?;
     let told = set(&lab, &sluice, &["tcp-segmentation-offload=off"])?;
     assert!(told.starts_with("tcp-segmentation-offload turned off"), "{told}");
     wait_until("the data plane is there again", LIMIT, || {

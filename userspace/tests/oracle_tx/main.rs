@@ -127,7 +127,7 @@ fn every_exception_is_met_by_its_example() -> Result<()> {
     Ok(())
 }
 
-/// The table of exceptions in the documentation: `SLUICE_WRITE_DOCS=1` writes it.
+/// The table of exceptions in the documentation: `SLUICE_BLESS=1` writes it.
 #[test]
 fn the_documented_exceptions_are_these() -> Result<()> {
     let path = sluice_lab::top().join("docs/ORACLE.md");
@@ -135,9 +135,9 @@ fn the_documented_exceptions_are_these() -> Result<()> {
     let (before, rest) = text.split_once(BEGIN).context("no place for the table")?;
     let (_, after) = rest.split_once(END).context("no end of the table")?;
     let made = format!("{before}{BEGIN}{}{END}{after}", exceptions::table());
-    if std::env::var_os("SLUICE_WRITE_DOCS").is_some() {
+    if std::env::var_os("SLUICE_BLESS").is_some() {
         std::fs::write(&path, &made)?;
     }
-    ensure!(made == std::fs::read_to_string(&path)?, "out of date: SLUICE_WRITE_DOCS=1");
+    ensure!(made == std::fs::read_to_string(&path)?, "out of date: SLUICE_BLESS=1");
     Ok(())
 }

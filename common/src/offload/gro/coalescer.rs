@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 use super::spacing::Spacing;
 use super::table::Table;
 use super::wheel::Wheel;
-use crate::flow::FlowKey;
 use crate::offload::packet::{Examined, examine};
 use crate::offload::rules::{self, Held, Ids};
 use crate::offload::{Buffer, GroConfig, Hold, Profile, Train};
@@ -123,13 +122,13 @@ impl<H: Buffer> Coalescer<H> {
     /// Takes a packet that is a super-packet already, whose segments carry `segment_size` bytes (G20). 0 says that it is none.
     pub fn push_super(&mut self, packet: H, segment_size: u16, now: u64, out: &mut impl Sink<H>) {
         let examined = examine(&packet, segment_size, &self.config);
-        let (Some(flow), false) = (examined.flow, examined.refusal.is_some() && self.held == 0)
+        let (Some(flow), false) = (&examined.flow, examined.refusal.is_some() && self.held == 0)
         else {
             return self.pass(packet, &examined, out);
         };
-        let hash = self.table.hash(&flow);
-        let slot = self.table.find(hash, &flow);
-        let arrival = Arrival { packet, examined, flow, hash, now };
+        let hash = self.table.hash(flow);
+        let slot = self.table.find(hash, flow);
+        let arrival = Arrival { packet, examined, hash, now };
         match (slot, examined.refusal) {
             (None, None) => self.start(arrival, out),
             (None, Some(_)) => self.pass(arrival.packet, &examined, out),
@@ -237,7 +236,7 @@ impl<H: Buffer> Coalescer<H> {
     }
 
     pub(super) fn start(&mut self, arrival: Arrival<H>, out: &mut impl Sink<H>) {
-        let Arrival { packet, examined, flow, hash, now } = arrival;
+        let Arrival { packet, examined, hash, now } = arrival;
         let held = Held::new(&examined);
         let due = due(self.config.hold, &mut self.spacing, hash, now, now);
         if let Some(reason) = rules::closing(&held, &examined, &self.config) {
@@ -248,7 +247,8 @@ impl<H: Buffer> Coalescer<H> {
         }
         let packets = self.storage_with(packet);
         let train = Slot { held, packets, early: Vec::new(), born: now, waits: due > now };
-        if let Some(slot) = self.table.insert(hash, flow, train) {
+        let slot = examined.flow.and_then(|flow| self.table.insert(hash, flow, train));
+        if let Some(slot) = slot {
             self.wheel.insert(slot, now, due);
             self.held += 1;
             self.pieces += examined.pieces;
@@ -289,8 +289,8 @@ impl<H: Buffer> Coalescer<H> {
 #[derive(Debug)]
 pub(super) struct Arrival<H> {
     pub(super) packet: H,
+    /// With the flow, which it has.
     pub(super) examined: Examined,
-    pub(super) flow: FlowKey,
     pub(super) hash: u64,
     pub(super) now: u64,
 }

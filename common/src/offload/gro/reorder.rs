@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use core::mem;
 
 use super::coalescer::{Arrival, Coalescer, Sink};
+use crate::flow::FlowKey;
 use crate::offload::Buffer;
 use crate::offload::packet::Examined;
 use crate::offload::rules::{Place, place};
@@ -32,11 +33,11 @@ impl<H: Buffer> Coalescer<H> {
     pub(super) fn dismiss(&mut self, slot: u32, reason: FlushReason, out: &mut impl Sink<H>) {
         let early = self.take_early(slot);
         self.release(slot, reason, out);
-        let Some((flow, hash)) = early.first().map(|first| (first.flow, first.hash)) else {
+        let Some(lane) = early.first().map(Arrival::lane) else {
             return;
         };
         self.admit_all(early, out);
-        if let Some(slot) = self.table.find(hash, &flow) {
+        if let Some(slot) = self.slot_of(lane) {
             self.release(slot, reason, out);
         }
     }
@@ -75,7 +76,7 @@ impl<H: Buffer> Coalescer<H> {
 
     /// The next packet has come, and with it the turn of those that follow it.
     fn fill(&mut self, slot: u32, arrival: Arrival<H>, out: &mut impl Sink<H>) {
-        let (flow, hash, now) = (arrival.flow, arrival.hash, arrival.now);
+        let (lane, now) = (arrival.lane(), arrival.now);
         let mut early = self.take_early(slot);
         let mut expected = end(&arrival.examined);
         self.join(slot, arrival, out);
@@ -83,7 +84,7 @@ impl<H: Buffer> Coalescer<H> {
             expected = end(&next.examined);
             self.admit(Arrival { now, ..next }, out);
         }
-        match self.table.find(hash, &flow) {
+        match self.slot_of(lane) {
             Some(slot) if !early.is_empty() && all_ahead(&early, expected) => {
                 if let Some(train) = self.table.train_mut(slot) {
                     train.early = early;
@@ -93,6 +94,11 @@ impl<H: Buffer> Coalescer<H> {
             // The train has gone, or some can never join it: a packet and its repetition.
             _ => self.admit_all(early, out),
         }
+    }
+
+    /// Where the train of a flow is held.
+    fn slot_of(&self, (flow, hash): (Option<FlowKey>, u64)) -> Option<u32> {
+        self.table.find(hash, flow.as_ref()?)
     }
 
     /// Those of the train at `slot` that came early. They still count as held.
@@ -118,10 +124,17 @@ impl<H: Buffer> Coalescer<H> {
     fn admit(&mut self, arrival: Arrival<H>, out: &mut impl Sink<H>) {
         self.held -= 1;
         self.pieces -= arrival.examined.pieces;
-        match self.table.find(arrival.hash, &arrival.flow) {
+        match self.slot_of(arrival.lane()) {
             Some(slot) => self.join(slot, arrival, out),
             None => self.start(arrival, out),
         }
+    }
+}
+
+impl<H> Arrival<H> {
+    /// Its flow, which an arrival always has, and that one's hash.
+    fn lane(&self) -> (Option<FlowKey>, u64) {
+        (self.examined.flow, self.hash)
     }
 }
 
