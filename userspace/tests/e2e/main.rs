@@ -9,6 +9,7 @@
 //! | `malformed` | what no sane host sends does no harm |
 //! | `idle` | no traffic costs nothing to speak of |
 //! | `jumbo` | packets that span frames, and drivers that have none |
+//! | `udp` | datagrams merge and are cut, and all of them arrive |
 //! | `bed` | what all of them stand on |
 //! | `wire` | an independent look at every packet on the wire |
 
@@ -20,4 +21,5 @@ mod jumbo;
 mod malformed;
 mod takeover;
 mod traffic;
+mod udp;
 mod wire;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, spawn};
 
 use anyhow::Result;
-use etherparse::{NetSlice, SlicedPacket, TcpSlice, TransportSlice};
+use etherparse::{NetSlice, SlicedPacket, TcpSlice, TransportSlice, UdpSlice};
 use sluice_lab::{Capture, Captured, Direction};
 
 /// Bytes of an Ethernet header.
@@ -25,6 +25,8 @@ pub(crate) struct Seen {
     pub(crate) problems: Vec<String>,
     /// Packets received and sent.
     pub(crate) packets: usize,
+    /// Of them, UDP datagrams.
+    pub(crate) datagrams: usize,
     incoming: Stream,
     outgoing: Stream,
 }
@@ -32,7 +34,7 @@ pub(crate) struct Seen {
 impl Seen {
     fn nothing(mtu: usize) -> Self {
         let [incoming, outgoing] = [(); 2].map(|()| Stream::default());
-        Self { mtu, problems: Vec::new(), packets: 0, incoming, outgoing }
+        Self { mtu, problems: Vec::new(), packets: 0, datagrams: 0, incoming, outgoing }
     }
 }
 
@@ -112,14 +114,21 @@ impl Seen {
             SlicedPacket::from_ethernet(packet.bytes).map_err(|error| error.to_string())?;
         let Some(net) = &sliced.net else { return Ok(()) };
         check_ipv4_header(net)?;
-        if let Some(TransportSlice::Tcp(tcp)) = &sliced.transport {
-            check_tcp(net, tcp)?;
-            match packet.direction {
-                Direction::In => self.incoming.note(tcp),
-                Direction::Out => self.outgoing.note(tcp),
+        match &sliced.transport {
+            Some(TransportSlice::Tcp(tcp)) => {
+                check_tcp(net, tcp)?;
+                match packet.direction {
+                    Direction::In => self.incoming.note(tcp),
+                    Direction::Out => self.outgoing.note(tcp),
+                }
+                Ok(())
             }
+            Some(TransportSlice::Udp(udp)) => {
+                self.datagrams += 1;
+                check_udp(net, udp)
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -140,6 +149,16 @@ fn check_tcp(net: &NetSlice<'_>, tcp: &TcpSlice<'_>) -> Result<(), String> {
         NetSlice::Arp(_) => return Ok(()),
     };
     same("TCP checksum", tcp.checksum(), computed.map_err(|error| error.to_string())?)
+}
+
+fn check_udp(net: &NetSlice<'_>, udp: &UdpSlice<'_>) -> Result<(), String> {
+    let (header, payload) = (udp.to_header(), udp.payload());
+    let computed = match net {
+        NetSlice::Ipv4(ip) => header.calc_checksum_ipv4(&ip.header().to_header(), payload),
+        NetSlice::Ipv6(ip) => header.calc_checksum_ipv6(&ip.header().to_header(), payload),
+        NetSlice::Arp(_) => return Ok(()),
+    };
+    same("UDP checksum", udp.checksum(), computed.map_err(|error| error.to_string())?)
 }
 
 fn same(what: &str, found: u16, computed: u16) -> Result<(), String> {
@@ -208,6 +227,17 @@ mod tests {
             bytes[offset] ^= 1;
             assert!(problems(&bytes)[0].contains(what), "{offset}: {:?}", problems(&bytes));
         }
+    }
+
+    #[test]
+    fn a_flipped_bit_of_a_datagram_is_noticed() {
+        let builder =
+            PacketBuilder::ethernet2([2; 6], [4; 6]).ipv6([1; 16], [2; 16], 64).udp(6000, 1024);
+        let mut bytes = Vec::new();
+        builder.write(&mut bytes, &[1; 1400]).unwrap();
+        assert!(problems(&bytes).is_empty());
+        bytes[1000] ^= 1;
+        assert!(problems(&bytes)[0].contains("UDP"), "{:?}", problems(&bytes));
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Carried {
     pub from_host_supers: u64,
     /// Packets put on the wire.
     pub sent: u64,
+    /// Packets that took the kernel's own path, because their next hop was not known yet.
+    pub to_kernel: u64,
 }
 
 impl Carried {
@@ -67,6 +69,7 @@ impl Stats {
             from_host: self.sum("from_host_packets"),
             from_host_supers: self.sum("from_host_supers"),
             sent: self.sum("to_wire_packets"),
+            to_kernel: self.sum("to_kernel_packets"),
         }
     }
 
@@ -149,6 +152,7 @@ impl std::ops::Sub for Carried {
             from_host: self.from_host - before.from_host,
             from_host_supers: self.from_host_supers - before.from_host_supers,
             sent: self.sent - before.sent,
+            to_kernel: self.to_kernel - before.to_kernel,
         }
     }
 }
