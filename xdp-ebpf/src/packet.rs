@@ -18,7 +18,6 @@ impl Packet {
     pub fn new(ctx: &XdpContext) -> Self {
         Self { start: ctx.data(), end: ctx.data_end() }
     }
-
 }
 
 /// How many bytes a packet has, link header included.
