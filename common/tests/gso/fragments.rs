@@ -10,16 +10,13 @@ use sluice_common::reason::DropReason;
 use sluice_common::testing::{Field, Packet};
 use sluice_common::wire::{Link, Protocol};
 
-const MTU: usize = 1500;
+use crate::cut::{MTU, payload, write_all};
+
 const ID: u32 = 0x1234_5678;
 
 /// A local sender's way out.
 fn limits(mtu: usize) -> Limits {
     Limits { mtu, fragment_id: Some(ID) }
-}
-
-fn payload(len: usize) -> Vec<u8> {
-    (0..len as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }
 
 /// A datagram that its sender allows to be fragmented.
@@ -43,18 +40,6 @@ fn ufo(packet: &Packet, gso_size: u16) -> VnetHeader {
         csum_start: network as u16,
         csum_offset: 6,
     }
-}
-
-fn write_all(segmenter: &Segmenter<'_>) -> Vec<Vec<u8>> {
-    let write = |i| {
-        let mut out = vec![0xee; segmenter.segment_len(i) + 16];
-        let len = segmenter.write(i, &mut out);
-        assert_eq!(len, segmenter.segment_len(i));
-        assert!(out[len..].iter().all(|byte| *byte == 0xee), "nothing is written behind it");
-        out.truncate(len);
-        out
-    };
-    (0..segmenter.count()).map(write).collect()
 }
 
 fn fragments(packet: &Packet, vnet: &VnetHeader, limits: Limits) -> Vec<Vec<u8>> {

@@ -8,12 +8,9 @@ use sluice_common::testing::{Encapsulation, Field, Frame, Packet, Tunnel};
 use sluice_common::wire::tcp::Flags;
 use sluice_common::wire::{EtherType, Headers, Link, Protocol, TunnelPorts, ipv4};
 
-const MTU: usize = 1500;
-const SIZE: usize = 700;
+use crate::cut::{MTU, payload, write_all};
 
-fn payload(len: usize) -> Vec<u8> {
-    (0..len as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
-}
+const SIZE: usize = 700;
 
 /// Every kind of tunnel over both families, with and without the checksums it may have.
 fn tunnels() -> Vec<Tunnel> {
@@ -93,17 +90,6 @@ fn expected(packet: &Packet, len: usize) -> Vec<Packet> {
         segments.push(segment);
     }
     segments
-}
-
-fn write_all(segmenter: &Segmenter<'_>) -> Vec<Vec<u8>> {
-    let write = |i| {
-        let mut out = vec![0xee; segmenter.segment_len(i) + 16];
-        let len = segmenter.write(i, &mut out);
-        assert!(out[len..].iter().all(|byte| *byte == 0xee), "nothing is written behind it");
-        out.truncate(len);
-        out
-    };
-    (0..segmenter.count()).map(write).collect()
 }
 
 fn segmenter<'a>(bytes: &'a [u8], vnet: &VnetHeader) -> Result<Segmenter<'a>, DropReason> {

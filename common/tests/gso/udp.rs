@@ -7,12 +7,7 @@ use sluice_common::reason::DropReason;
 use sluice_common::testing::{Field, Packet};
 use sluice_common::wire::{Link, Protocol};
 
-const MTU: usize = 1500;
-
-/// Bytes in which no two datagrams are alike.
-fn payload(len: usize) -> Vec<u8> {
-    (0..len as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
-}
+use crate::cut::{MTU, payload, write_all};
 
 /// A super-packet as the kernel gives it, with `len` bytes of payload.
 fn super4(len: usize) -> Packet {
@@ -38,17 +33,6 @@ fn vnet(packet: &Packet, gso_size: u16) -> VnetHeader {
         csum_start: network as u16,
         csum_offset: 6,
     }
-}
-
-fn write_all(segmenter: &Segmenter<'_>) -> Vec<Vec<u8>> {
-    let write = |i| {
-        let mut out = vec![0xee; segmenter.segment_len(i) + 16];
-        let len = segmenter.write(i, &mut out);
-        assert!(out[len..].iter().all(|byte| *byte == 0xee), "nothing is written behind it");
-        out.truncate(len);
-        out
-    };
-    (0..segmenter.count()).map(write).collect()
 }
 
 fn segments(packet: &Packet, gso_size: u16) -> Vec<Vec<u8>> {

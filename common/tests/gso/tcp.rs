@@ -1,4 +1,4 @@
-//! The segmentation rules, one test a rule, and a test for each lie a vnet header can tell.
+//! Segmentation of TCP super-packets, one test a rule, and a test for each lie a vnet header can tell.
 
 use etherparse::{NetHeaders, PacketHeaders, TransportHeader};
 use proptest::prelude::*;
@@ -8,12 +8,7 @@ use sluice_common::testing::{Field, Packet};
 use sluice_common::wire::tcp::Flags;
 use sluice_common::wire::{Link, Protocol};
 
-const MTU: usize = 1500;
-
-/// Bytes in which no two segments are alike.
-fn payload(len: usize) -> Vec<u8> {
-    (0..len as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
-}
+use crate::cut::{MTU, payload, write_all};
 
 /// A super-packet as the kernel gives it, with `len` bytes of payload.
 fn super4(len: usize) -> Packet {
@@ -40,18 +35,6 @@ fn vnet(packet: &Packet, gso_size: u16) -> VnetHeader {
         csum_start: network as u16,
         csum_offset: 16,
     }
-}
-
-fn write_all(segmenter: &Segmenter<'_>) -> Vec<Vec<u8>> {
-    let write = |i| {
-        let mut out = vec![0xee; segmenter.segment_len(i) + 16];
-        let len = segmenter.write(i, &mut out);
-        assert_eq!(len, segmenter.segment_len(i));
-        assert!(out[len..].iter().all(|byte| *byte == 0xee), "nothing is written behind it");
-        out.truncate(len);
-        out
-    };
-    (0..segmenter.count()).map(write).collect()
 }
 
 fn segments(packet: &Packet, gso_size: u16) -> Vec<Vec<u8>> {
