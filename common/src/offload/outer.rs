@@ -165,10 +165,5 @@ fn verify_outer(
     } else {
         Sum::default()
     };
-    let total = pseudo + sum(header) + sum_of_transport(&tunnel.inner, end);
-    match (total.folded(), field) {
-        (0xffff, 0xffff) if !is_udp => Verified::AllOnes,
-        (0xffff, _) => Verified::Good,
-        _ => Verified::Bad,
-    }
+    Verified::of(pseudo + sum(header) + sum_of_transport(&tunnel.inner, end), field, is_udp)
 }

@@ -233,6 +233,16 @@ pub(super) enum Verified {
 }
 
 impl Verified {
+    /// What a `total` over all that a checksum covers says of it, which stands as `field`.
+    pub(super) fn of(total: Sum, field: u16, is_udp: bool) -> Self {
+        match (total.folded(), field) {
+            // S9: a UDP sender writes 0xFFFF for 0, and so does segmentation.
+            (0xffff, 0xffff) if !is_udp => Self::AllOnes,
+            (0xffff, _) => Self::Good,
+            _ => Self::Bad,
+        }
+    }
+
     const fn state(self) -> Checksum {
         match self {
             Self::Good | Self::AllOnes => Checksum::Valid,
@@ -270,13 +280,7 @@ pub(super) fn verify<H: Buffer>(
     if is_udp && !config.udp {
         return Verified::Unknown;
     }
-    let total = pseudo + sum_of(packet, transport..end);
-    match (total.folded(), field) {
-        // S9: a UDP sender writes 0xFFFF for 0, and so does segmentation.
-        (0xffff, 0xffff) if !is_udp => Verified::AllOnes,
-        (0xffff, _) => Verified::Good,
-        _ => Verified::Bad,
-    }
+    Verified::of(pseudo + sum_of(packet, transport..end), field, is_udp)
 }
 
 /// The sum of all that a transport checksum covers but its pseudo header, if the checksum holds or once it

@@ -119,7 +119,8 @@ impl<H: Buffer> Coalescer<H> {
         self.push_super(packet, 0, now, out);
     }
 
-    /// Takes a packet that is a super-packet already, whose segments carry `segment_size` bytes (G20). 0 says that it is none.
+    /// Takes a packet that is a super-packet already, whose segments carry `segment_size` bytes (G20).
+    /// 0 says that it is none.
     pub fn push_super(&mut self, packet: H, segment_size: u16, now: u64, out: &mut impl Sink<H>) {
         let examined = examine(&packet, segment_size, &self.config);
         let (Some(flow), false) = (&examined.flow, examined.refusal.is_some() && self.held == 0)
