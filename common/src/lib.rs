@@ -28,9 +28,12 @@ pub mod classify;
 pub mod flow;
 pub mod offload;
 pub mod reason;
+mod side;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod wire;
+
+pub use side::Side;
 
 /// The examples of the README are tests.
 #[cfg(all(doctest, feature = "testing"))]
