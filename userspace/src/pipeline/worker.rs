@@ -163,6 +163,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
             free: self.pool.len() as u32,
             held: self.coalescer.held_pieces() as u32,
             backlog: self.backlog.frames() as u32,
+            handed: 0,
             rings: self.wire.rings(),
             lost: umem.lost(),
         }
