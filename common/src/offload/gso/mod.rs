@@ -192,7 +192,7 @@ impl<'a> Segmenter<'a> {
     #[must_use]
     pub fn payload(&self, i: usize) -> &'a [u8] {
         match &self.work {
-            Work::Split(template) => &self.packet[template.payload_range(i, self.packet.len())],
+            Work::Split(template) => &self.packet[template.payload_range(i)],
             Work::Fragment(fragments) => {
                 &self.packet[fragments.payload_range(i, self.packet.len())]
             }
@@ -232,7 +232,7 @@ impl<'a> Segmenter<'a> {
         match &self.work {
             Work::Split(template) => {
                 let header = &self.packet[..out.len()];
-                template.write(i, header, self.payload(i).len(), payload_sum, out);
+                template.write(i, header, payload_sum, out);
             }
             Work::Complete(Completion { start, at }) => {
                 let header = &self.packet[..out.len()];
