@@ -5,18 +5,23 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | `cut` | the same for a train: to segments of another size |
 //! | `judge` | what is to be done with a packet, if anything |
 //! | `limits` | what bounds the wire packets |
 //! | `fragment` | a datagram larger than the MTU |
 //! | `jumbo` | super-packets beyond 64 KiB |
 //! | `piece` | GSO partial: what a port is given that cuts packets itself |
 
+#[cfg(feature = "alloc")]
+mod cut;
 mod fragment;
 mod judge;
 mod jumbo;
 mod limits;
 mod piece;
 
+#[cfg(feature = "alloc")]
+pub use cut::Cut;
 pub use jumbo::without_jumbo_option;
 pub use limits::Limits;
 pub use piece::Piece;
