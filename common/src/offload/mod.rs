@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Coalescer`] | merges consecutive packets of a flow into trains |
 //! | [`Train`] | packets in their own buffers, and the header of the super-packet they make |
+//! | [`Cut`] | cuts a train to segments of another size |
 //! | [`Segmenter`] | cuts a super-packet from a TUN device into wire packets |
 //! | [`Piece`] | what it gives a port that cuts packets itself, but not the tunnels around them |
 //! | [`Limits`] | what bounds the wire packets |
@@ -15,6 +16,8 @@
 
 #[cfg(feature = "alloc")]
 mod buffer;
+#[cfg(feature = "alloc")]
+mod checksums;
 #[cfg(feature = "alloc")]
 mod config;
 #[cfg(feature = "alloc")]
@@ -41,6 +44,8 @@ pub use buffer::Buffer;
 pub use config::{GroConfig, Hold, Reorder};
 #[cfg(feature = "alloc")]
 pub use gro::{Coalescer, Sink};
+#[cfg(feature = "alloc")]
+pub use gso::Cut;
 pub use gso::{Limits, Piece, Segmenter, without_jumbo_option};
 pub use profile::{Profile, RxChecksum};
 #[cfg(feature = "alloc")]

@@ -13,6 +13,7 @@
 //! here uses the code it tests but for the parser: sums are the naive ones.
 
 mod any;
+mod cut;
 mod ip;
 mod packet;
 mod round_trip;
