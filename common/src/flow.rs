@@ -44,6 +44,24 @@ impl FlowKey {
         let through = Through { kind, id, addresses: outer.addresses };
         Self::of(inner).map(|flow| Self { tunnel: Some(through), ..flow })
     }
+
+    /// The flow of the packets that go the other way between the same endpoints, through the same tunnel.
+    #[inline]
+    #[must_use]
+    pub fn reversed(&self) -> Self {
+        Self {
+            addresses: self.addresses.reversed(),
+            ports: self.ports.reversed(),
+            tunnel: self.tunnel.map(Through::reversed),
+            ..*self
+        }
+    }
+}
+
+impl Through {
+    const fn reversed(self) -> Self {
+        Self { addresses: self.addresses.reversed(), ..self }
+    }
 }
 
 /// Whole words, not bytes: half the time of a derived hash.
@@ -134,6 +152,22 @@ mod tests {
             hash(&FlowKey { addresses: v6, ..one }),
             hash(&FlowKey { addresses: swapped, ..one })
         );
+    }
+
+    #[test]
+    fn the_way_back_has_both_ends_swapped() {
+        let there = key([10, 0, 0, 1], [10, 0, 0, 2], 1, 2);
+        assert_eq!(there.reversed(), key([10, 0, 0, 2], [10, 0, 0, 1], 2, 1));
+        let v6 = Addresses::V6 { src: [1; 16], dst: [2; 16] };
+        let addresses = Addresses::V4 { src: [192, 0, 2, 1], dst: [192, 0, 2, 2] };
+        let tunnel = Some(Through { kind: TunnelKind::Gre, id: 9, addresses });
+        let there = FlowKey { addresses: v6, tunnel, ..there };
+        let back = there.reversed();
+        assert_eq!(back.addresses, Addresses::V6 { src: [2; 16], dst: [1; 16] });
+        let through = back.tunnel.unwrap();
+        let addresses = Addresses::V4 { src: [192, 0, 2, 2], dst: [192, 0, 2, 1] };
+        assert_eq!((through.id, through.addresses), (9, addresses));
+        assert_eq!(back.reversed(), there);
     }
 
     #[test]
