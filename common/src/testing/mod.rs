@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Packet`] | a packet, field by field, with right, wrong or partial checksums |
 //! | [`Tunnel`] | what may be put around it: VXLAN, Geneve, GRE, IP in IP |
+//! | [`Cut`] | a packet in several buffers |
 //! | [`stream`] | what arrives at a port, told by a few bytes |
 //! | [`round_trip`], [`round_trip_in_pieces`] | what is coalesced comes out complete, in order, and segments to the same bytes |
 //! | [`parse_any`], [`segment_any`], [`round_trip_of_bytes`] | bodies of fuzz targets |
@@ -13,6 +14,7 @@
 //! here uses the code it tests but for the parser: sums are the naive ones.
 
 mod any;
+mod cut;
 mod ip;
 mod packet;
 mod round_trip;
@@ -20,6 +22,7 @@ mod stream;
 mod tunnel;
 
 pub use any::{parse_any, segment_any};
+pub use cut::Cut;
 pub use packet::{Field, Packet};
 pub use round_trip::{round_trip, round_trip_in_pieces, round_trip_of_bytes};
 pub use stream::{Event, stream};
