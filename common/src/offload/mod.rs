@@ -56,7 +56,7 @@ use crate::wire::{Bytes, ipv6};
 
 /// Length of the IP packet at `network` as its header has it, `None` where the header is cut short.
 #[inline]
-fn ip_len(packet: &[u8], network: usize) -> Option<usize> {
+pub(crate) fn ip_len(packet: &[u8], network: usize) -> Option<usize> {
     match packet.byte(network)? >> 4 {
         6 => Some(usize::from(packet.be16(network + 4)?) + ipv6::HEADER_LEN),
         _ => packet.be16(network + 2).map(usize::from),

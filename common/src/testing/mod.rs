@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Packet`] | a packet, field by field, with right, wrong or partial checksums |
 //! | [`Tunnel`] | what may be put around it: VXLAN, Geneve, GRE, IP in IP |
+//! | [`Cut`] | a packet in several buffers |
 //! | [`stream`] | what arrives at a port, told by a few bytes |
 //! | [`round_trip`], [`round_trip_in_pieces`] | what is coalesced comes out complete, in order, and segments to the same bytes |
 //! | [`parse_any`], [`segment_any`], [`round_trip_of_bytes`] | bodies of fuzz targets |
@@ -16,12 +17,14 @@ mod any;
 mod cut;
 mod ip;
 mod packet;
+mod pieces;
 mod round_trip;
 mod stream;
 mod tunnel;
 
 pub use any::{parse_any, segment_any};
 pub use packet::{Field, Packet};
+pub use pieces::Cut;
 pub use round_trip::{round_trip, round_trip_in_pieces, round_trip_of_bytes};
 pub use stream::{Event, stream};
 pub use tunnel::{Encapsulation, Frame, OuterUdp, Tunnel};

@@ -9,6 +9,7 @@ use crate::checksum::{Sum, copy, sum};
 use crate::offload::template::Template;
 use crate::offload::train::Layout;
 use crate::offload::{Buffer, Checksum, ChecksumMode, Train};
+use crate::translate::is_alterable;
 use crate::wire::{Headers, Link, tcp};
 
 /// Bytes of the longest header. Ethernet with two VLAN tags, IPv4 and TCP take 142 with all options they can
@@ -17,14 +18,6 @@ use crate::wire::{Headers, Link, tcp};
 const MAX_HEADER: usize = 256;
 /// The longest IP packet (G18).
 const MAX_IP_LEN: usize = 65_535;
-/// Kind of the option that ends them (RFC 9293 §3.1).
-const END_OF_OPTIONS: u8 = 0;
-/// Kind of the option that fills a byte.
-const NO_OPERATION: u8 = 1;
-/// Kind of the option with an MD5 signature (RFC 2385).
-const MD5: u8 = 19;
-/// Kind of the authentication option (RFC 5925).
-const TCP_AO: u8 = 29;
 
 impl<H: Buffer> Train<H> {
     /// The train in segments of `size` payload bytes, larger or smaller than its packets have; also one packet
@@ -83,25 +76,10 @@ impl<H: Buffer> Train<H> {
     fn headers_may_be_copied(&self) -> Option<bool> {
         let Layout { network, transport, .. } = self.shape.layout;
         let head = self.packets.first()?.head();
-        let ip = head.get(network.into()..transport.into())?;
-        let tcp = tcp::Segment::new(head.get(transport.into()..)?)?;
+        let (ip, tcp) = head.get(network.into()..)?.split_at_checked((transport - network).into())?;
         let holds = ip.first()? >> 4 == 6 || sum(ip).folded() == 0xffff;
-        Some(holds && !is_signed(tcp.options()))
+        Some(holds && is_alterable(tcp))
     }
-}
-
-/// Whether there is a signature among a TCP header's options.
-fn is_signed(mut options: &[u8]) -> bool {
-    while let [kind, rest @ ..] = options {
-        options = match (*kind, rest) {
-            (MD5 | TCP_AO, _) => return true,
-            (END_OF_OPTIONS, _) => return false,
-            (NO_OPERATION, _) => rest,
-            (_, [len, ..]) => options.get(usize::from(*len).max(2)..).unwrap_or_default(),
-            (_, []) => return false,
-        };
-    }
-    false
 }
 
 /// A train that is to leave in segments of another size: [`Train::cut`].
