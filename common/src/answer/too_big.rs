@@ -376,7 +376,7 @@ mod tests {
 
     #[test]
     fn a_packet_without_the_link_header_that_was_parsed_is_not_answered() {
-        let packet = Packet { link: Link::None, ..large(Packet::udp4()) }.build();
+        let packet = Packet { link: Link::None, ..large(Packet::tcp6()) }.build();
         let headers = Headers::parse(&packet[..], Link::None).unwrap();
         assert_eq!(too_big(&packet, &headers, 1500, &FROM, &mut [0; MAX_LEN]), None);
     }

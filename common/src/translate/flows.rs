@@ -8,7 +8,7 @@ use ahash::RandomState;
 use crate::flow::FlowKey;
 
 /// Flows that may stand in one place. With fewer, flows push each other out of a table that is far from full:
-/// half full, one in a hundred with eight, one in twenty with four. With more, who looks one up reads more
+/// half full, one in a hundred with eight, one in twenty-five with four. With more, who looks one up reads more
 /// memory.
 const WAYS: usize = 8;
 

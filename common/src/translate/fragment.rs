@@ -136,13 +136,10 @@ impl<'a, B: Buffer + ?Sized> Fragments<'a, B> {
     }
 }
 
-/// Whether `header` is all of an IPv4 header, with a checksum that holds, which lets routers fragment.
+/// Whether `header` is an IPv4 header, with a checksum that holds, which lets routers fragment.
 fn is_sound(header: &[u8]) -> bool {
     ipv4::Packet::new(header).is_some_and(|packet| {
-        header[0] >> 4 == 4
-            && packet.header_len() == header.len()
-            && packet.fragment_word() & ipv4::DF == 0
-            && sum(header).checksum() == 0
+        header[0] >> 4 == 4 && packet.fragment_word() & ipv4::DF == 0 && sum(header).checksum() == 0
     })
 }
 
