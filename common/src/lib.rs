@@ -10,6 +10,7 @@
 //! | [`offload`] | trains: coalescing (GRO) and segmentation (GSO) |
 //! | [`translate`] | links of different MTU: the MSS of SYNs, segment sizes, IPv4 fragments |
 //! | [`answer`] | what senders of packets that are too large are told |
+//! | [`stage`] | what happens to a train between two ports (feature `alloc`) |
 //! | [`reason`] | why: one name for each verdict, release and drop |
 //! | `testing` | packets and streams made for tests (feature `testing`) |
 //!
@@ -32,6 +33,8 @@ pub mod flow;
 pub mod offload;
 pub mod reason;
 mod side;
+#[cfg(feature = "alloc")]
+pub mod stage;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod translate;
