@@ -76,7 +76,8 @@ impl<H: Buffer> Train<H> {
     fn headers_may_be_copied(&self) -> Option<bool> {
         let Layout { network, transport, .. } = self.shape.layout;
         let head = self.packets.first()?.head();
-        let (ip, tcp) = head.get(network.into()..)?.split_at_checked((transport - network).into())?;
+        let (ip, tcp) =
+            head.get(network.into()..)?.split_at_checked((transport - network).into())?;
         let holds = ip.first()? >> 4 == 6 || sum(ip).folded() == 0xffff;
         Some(holds && is_alterable(tcp))
     }
