@@ -6,7 +6,7 @@
 //! | [`Tunnel`] | what may be put around it: VXLAN, Geneve, GRE, IP in IP |
 //! | [`Cut`] | a packet in several buffers |
 //! | [`stream`] | what arrives at a port, told by a few bytes |
-//! | [`round_trip`], [`round_trip_in_pieces`] | what is coalesced comes out complete, in order, and segments to the same bytes |
+//! | [`round_trip`], [`round_trip_in_pieces`] | what is coalesced comes out complete, in order, and segments to the same bytes, or is cut to others that carry the same stream |
 //! | [`parse_any`], [`segment_any`], [`round_trip_of_bytes`] | bodies of fuzz targets |
 //!
 //! Behind the feature `testing`. The unit tests of this crate, its integration tests, the fuzz targets

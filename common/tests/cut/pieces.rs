@@ -51,8 +51,7 @@ fn s2_s9_a_jumbo_packet_in_frames_is_cut() {
         let expected = segments(&packets, 1448);
         for (head, piece) in [(3818, 3840), (500, 1), (1024, 333), (9100, 1)] {
             let divided = packets.iter().map(|packet| Divided::new(&packet.build(), head, piece));
-            let config = sluice_common::offload::GroConfig { max_segments: 1 << 20, ..config() };
-            let train = train_of(config, divided);
+            let train = train_of(config(), divided);
             let sent = crate::train::write_all(train.cut(1448).unwrap());
             assert_eq!(sent, expected, "{head} and {piece}");
         }
@@ -98,8 +97,7 @@ proptest! {
             .map(|packet| Divided::new(&packet.build(), header + head, piece))
             .collect();
         prop_assert_eq!(divided[0].bytes(), packets[0].build());
-        let config = sluice_common::offload::GroConfig { max_segments: 1 << 20, ..config() };
-        let train = train_of(config, divided);
+        let train = train_of(config(), divided);
         let mut cut = train.cut(size).unwrap();
         let slices = [&slices[..], &[last]].concat();
         let sent: Vec<_> = (0..cut.count()).map(|_| write_divided(&mut cut, &slices)).collect();

@@ -103,6 +103,7 @@ fn s3_signed_segments_are_not_cut() {
         let signature = digest(kind, len);
         assert!(!is_cut(config(), &large(options(&[&signature]))));
         assert!(!is_cut(config(), &large(options(&[&timestamps, &signature]))));
+        assert!(!is_cut(config(), &large(options(&[&[1], &signature]))));
         // Where it is no option, it is no signature.
         assert!(is_cut(config(), &large(options(&[&[254, len + 2], &signature]))));
         assert!(is_cut(config(), &large(options(&[&[0], &signature]))));
@@ -126,14 +127,14 @@ fn g18_s15_no_segment_is_longer_than_an_ip_packet_and_none_is_empty() {
 
 #[test]
 fn s3_a_header_of_256_bytes_is_the_longest() {
-    let extended = |len| {
-        let mut first = Packet { options: Vec::new(), ..Packet::tcp6() };
-        first.extensions = vec![(Protocol::HOP_BY_HOP, vec![0; len])];
+    let with_options = |len| {
+        let mut first = Packet { options: vec![1; len], ..Packet::tcp6() };
+        first.extensions = vec![(Protocol::HOP_BY_HOP, vec![0; 176])];
         large(first)
     };
-    // 14, 40 and 20 bytes, and the extension.
-    assert!(is_cut(config(), &extended(176)));
-    assert!(!is_cut(config(), &extended(184)));
+    // 14, 40 and 20 bytes, and the extension: with the options 254 and 258.
+    assert!(is_cut(config(), &with_options(4)));
+    assert!(!is_cut(config(), &with_options(8)));
 }
 
 #[test]
