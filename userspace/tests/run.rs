@@ -118,7 +118,7 @@ fn a_clean_stop_leaves_nothing() {
     assert_eq!(rules(&lab.dut).unwrap().matches("lookup 5154").count(), 2);
     let stats = sluice.stats().unwrap();
     assert!(stats.ledger_intact());
-    assert_eq!(stats.0["port"]["xdp"], "native");
+    assert_eq!(stats.0["ports"][0]["xdp"], "native");
     assert_eq!(stats.0["host"]["routes_installed"], true);
     assert_eq!(stats.0["workers"].as_array().unwrap().len(), 2);
     let socket = fs::metadata(sluice.folder().join("control")).unwrap();

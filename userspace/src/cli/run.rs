@@ -29,7 +29,7 @@ pub(super) fn execute(args: &Args) -> Result<(), Failure> {
     for warning in ssh::warnings(&configured.config.rules) {
         tracing::warn!("{}: {warning}", args.config.display());
     }
-    runtime()?.block_on(supervisor::run(&configured)).map_err(Failure::failed)
+    runtime()?.block_on(supervisor::run(configured)).map_err(Failure::failed)
 }
 
 /// The file is read once: supervisor and data plane go by the same text.

@@ -81,12 +81,7 @@ fn read<T>(text: &str, source: &Source<'_>, read_root: impl FnOnce(Table<'_>) ->
 }
 
 fn read_root(root: Table<'_>) -> Config {
-    let modes = [
-        ("host", Mode::Host),
-        ("wire", Mode::Wire),
-        ("reflect", Mode::Reflect),
-        ("sink", Mode::Sink),
-    ];
+    let modes = [Mode::Host, Mode::Wire, Mode::Reflect, Mode::Sink].map(|mode| (mode.word(), mode));
     let mode = root.choice("mode", Mode::Host, &modes);
     let ports = port::read_all(&root);
     check_port_count(&root, mode, &ports);
@@ -105,13 +100,9 @@ fn read_root(root: Table<'_>) -> Config {
 
 /// One port in every mode but wire, which has two.
 fn check_port_count(root: &Table<'_>, mode: Mode, ports: &[Port]) {
-    let (word, wanted) = match mode {
-        Mode::Host => ("host", 1),
-        Mode::Wire => ("wire", 2),
-        Mode::Reflect => ("reflect", 1),
-        Mode::Sink => ("sink", 1),
-    };
+    let wanted = if mode == Mode::Wire { 2 } else { 1 };
     if ports.len() != wanted {
+        let word = mode.word();
         let message = format!(
             "{} of them; mode {word:?} serves exactly {wanted}, each a [[port]] with its iface",
             ports.len()

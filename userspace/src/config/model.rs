@@ -37,6 +37,19 @@ pub enum Mode {
     Sink,
 }
 
+impl Mode {
+    /// What the configuration calls it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Wire => "wire",
+            Self::Reflect => "reflect",
+            Self::Sink => "sink",
+        }
+    }
+}
+
 /// An interface and how it is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {

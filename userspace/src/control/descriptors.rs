@@ -16,21 +16,24 @@ use rustix::net::{
 /// The byte that carries the descriptors: ancillary data needs some data to travel with.
 const CARRIER: [u8; 1] = *b"\n";
 
-/// How many descriptors travel: XSKMAP and HEARTBEAT.
-const COUNT: usize = 2;
+/// Maps of one program that travel: XSKMAP and HEARTBEAT, in this order.
+pub(super) const MAPS: usize = 2;
 
-/// Sends the two descriptors.
-pub(super) fn send(stream: &UnixStream, descriptors: [BorrowedFd<'_>; COUNT]) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(COUNT))];
+/// Most descriptors that travel: the maps of two ports.
+const MOST: usize = 2 * MAPS;
+
+/// Sends the maps of all ports.
+pub(super) fn send(stream: &UnixStream, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
     sendmsg(stream, &[IoSlice::new(&CARRIER)], &mut ancillary, SendFlags::empty())?;
     Ok(())
 }
 
-/// Receives the two descriptors. Blocks until they come.
-pub(super) fn receive(stream: &UnixStream) -> io::Result<[OwnedFd; COUNT]> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(COUNT))];
+/// Receives the maps, port by port. Blocks until they come.
+pub(super) fn receive(stream: &UnixStream) -> io::Result<Vec<[OwnedFd; MAPS]>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut carrier = [0; CARRIER.len()];
     let flags = RecvFlags::CMSG_CLOEXEC;
@@ -39,10 +42,14 @@ pub(super) fn receive(stream: &UnixStream) -> io::Result<[OwnedFd; COUNT]> {
         RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
         _ => None,
     });
-    let descriptors: Vec<OwnedFd> = rights.flatten().collect();
-    descriptors.try_into().map_err(|got: Vec<_>| {
-        io::Error::other(format!("{} descriptors came where {COUNT} were expected", got.len()))
-    })
+    let mut descriptors = rights.flatten();
+    let mut ports = Vec::new();
+    while let Some(sockets) = descriptors.next() {
+        let heartbeat =
+            descriptors.next().ok_or_else(|| io::Error::other("half of a port's maps came"))?;
+        ports.push([sockets, heartbeat]);
+    }
+    if ports.is_empty() { Err(io::Error::other("no map came")) } else { Ok(ports) }
 }
 
 #[cfg(test)]
@@ -55,26 +62,36 @@ mod tests {
     #[test]
     fn descriptors_arrive_in_order_and_open() {
         let (here, there) = UnixStream::pair().unwrap();
-        let files = ["first", "second"].map(|text| {
+        let files = ["first", "second", "third", "fourth"].map(|text| {
             let mut file = tempfile::tempfile().unwrap();
             io::Write::write_all(&mut file, text.as_bytes()).unwrap();
             io::Seek::rewind(&mut file).unwrap();
             file
         });
-        send(&here, [files[0].as_fd(), files[1].as_fd()]).unwrap();
+        send(&here, &files.each_ref().map(AsFd::as_fd)).unwrap();
         drop(files);
-        let read = receive(&there).unwrap().map(|descriptor| {
+        let read = |descriptor| {
             let mut text = String::new();
             std::fs::File::from(descriptor).read_to_string(&mut text).unwrap();
             text
-        });
-        assert_eq!(read, ["first", "second"]);
+        };
+        let ports: Vec<_> =
+            receive(&there).unwrap().into_iter().map(|port| port.map(read)).collect();
+        assert_eq!(ports, [["first", "second"], ["third", "fourth"]]);
+    }
+
+    #[test]
+    fn half_a_port_is_an_error() {
+        let (here, there) = UnixStream::pair().unwrap();
+        let file = tempfile::tempfile().unwrap();
+        send(&here, &[file.as_fd(), file.as_fd(), file.as_fd()]).unwrap();
+        assert!(receive(&there).unwrap_err().to_string().contains("half of a port's maps"));
     }
 
     #[test]
     fn a_message_without_descriptors_is_an_error() {
         let (mut here, there) = UnixStream::pair().unwrap();
         io::Write::write_all(&mut here, &CARRIER).unwrap();
-        assert!(receive(&there).unwrap_err().to_string().contains("0 descriptors"));
+        assert!(receive(&there).unwrap_err().to_string().contains("no map"));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! supervisor                          data plane
-//!     │── XSKMAP, HEARTBEAT (as descriptors) ─►│
+//!     │── XSKMAP, HEARTBEAT of each port ─────►│ (as descriptors)
 //!     │── Order::Open ────────────────────────►│ opens everything, drops its privileges
 //!     │◄───────────────────── Answer::Opened ──│
 //!     │   attaches, brings the TUN up          │
@@ -56,12 +56,19 @@ pub struct Setup {
     /// The features that are on, whatever it says: they may have been switched since the start.
     #[serde(with = "names")]
     pub features: FeatureSet,
-    /// The receive queues to serve, by number.
+    /// The ports, in the order of the configuration.
+    pub ports: Vec<PortSetup>,
+    /// The supervisor's process, without which the data plane is not to live.
+    pub supervisor: i32,
+}
+
+/// What there is to open of a port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortSetup {
+    /// The receive queues to serve, by number, in the order of the workers.
     pub queues: Vec<u32>,
     /// Whether packets may span several frames: the XDP program was loaded for it.
     pub multi_buffer: bool,
-    /// The supervisor's process, without which the data plane is not to live.
-    pub supervisor: i32,
 }
 
 /// What the data plane says.
@@ -96,12 +103,10 @@ pub enum Switched {
 /// What was opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opened {
-    /// Interface index of the TUN device.
-    pub tun_index: u32,
-    /// Whether the kernel takes UDP super-packets from a TUN device, and gives them to one.
+    /// Whether UDP super-packets can be handed over, and taken.
     pub udp_super_packets: bool,
-    /// Each queue, in the order of the workers.
-    pub queues: Vec<OpenedQueue>,
+    /// The queues of each port, in the order of the workers.
+    pub ports: Vec<Vec<OpenedQueue>>,
 }
 
 /// How a queue was opened.

@@ -17,7 +17,7 @@ pub struct RuleCount {
 }
 
 /// What the program decided.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SteerCounters {
     /// Per rule, in their order, since the rules were set. A packet counts for the rule that matched it
     /// even where it then passed for want of a socket or a sign of life.

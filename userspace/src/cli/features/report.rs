@@ -112,8 +112,11 @@ fn running(socket: &Path, iface: &str) -> Result<BTreeMap<String, FeatureReport>
     let answer =
         answer.map_err(|error| format!("nobody answers at {}: {error}", socket.display()))?;
     match serde_json::from_str::<Stats>(&answer) {
-        Ok(stats) if stats.port.iface == iface => Ok(stats.features),
-        Ok(stats) => Err(format!("the running process serves {}", stats.port.iface)),
+        Ok(stats) if stats.ports.iter().any(|port| port.iface == iface) => Ok(stats.features),
+        Ok(stats) => {
+            let served: Vec<_> = stats.ports.iter().map(|port| &*port.iface).collect();
+            Err(format!("the running process serves {}", served.join(" and ")))
+        }
         Err(_) => Err("the running process is of another version".to_owned()),
     }
 }

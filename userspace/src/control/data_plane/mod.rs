@@ -28,6 +28,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 pub use self::error::DataPlaneError;
 use self::open::Maps;
+use super::descriptors::MAPS;
 use super::protocol::{Answer, Line, Order, Setup};
 use super::{descriptors, privileges};
 use crate::config::Config;
@@ -56,13 +57,13 @@ pub fn run(runtime: &Runtime) -> Result<(), DataPlaneError> {
 fn live(
     runtime: &Runtime,
     line: &mut Line,
-    [xsks, heartbeat]: [OwnedFd; 2],
+    maps: Vec<[OwnedFd; MAPS]>,
 ) -> Result<(), DataPlaneError> {
     let setup = runtime.block_on(hear_setup(line))?;
     privileges::die_with(setup.supervisor)?;
     let config = Config::parse(&setup.config, &setup.file)?;
     let memory = open::memory(&config, &setup)?;
-    let maps = Maps { xsks, heartbeat };
+    let maps: Vec<_> = maps.into_iter().map(Maps::from).collect();
     let mut ready = runtime.block_on(open::everything(&config, &setup, &memory, &maps))?;
     drop(maps);
     privileges::drop_all()?;

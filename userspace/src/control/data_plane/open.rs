@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use core_affinity::CoreId;
 
+use super::super::descriptors::MAPS;
 use super::super::link::Link;
 use super::super::netlink;
 use super::super::next_hops::{self, Client, Resolver};
-use super::super::protocol::{Opened, OpenedQueue, Setup};
+use super::super::protocol::{Opened, OpenedQueue, PortSetup, Setup};
 use super::switches::{self, Switches};
 use super::{DataPlaneError, cores};
 use crate::config::{Config, MAX_QUEUES};
@@ -31,6 +32,12 @@ pub(super) struct Maps {
     pub(super) heartbeat: OwnedFd,
 }
 
+impl From<[OwnedFd; MAPS]> for Maps {
+    fn from([xsks, heartbeat]: [OwnedFd; MAPS]) -> Self {
+        Self { xsks, heartbeat }
+    }
+}
+
 /// Everything open, nothing running.
 pub(super) struct Ready<'u> {
     pub(super) workers: Vec<HostWorker<'u>>,
@@ -44,7 +51,7 @@ pub(super) struct Ready<'u> {
 impl Ready<'_> {
     /// What the supervisor is to know.
     pub(super) fn take_opened(&mut self) -> Opened {
-        let nothing = Opened { tun_index: 0, udp_super_packets: false, queues: Vec::new() };
+        let nothing = Opened { udp_super_packets: false, ports: Vec::new() };
         self.opened.take().unwrap_or(nothing)
     }
 }
@@ -53,7 +60,7 @@ impl Ready<'_> {
 pub(super) fn memory(config: &Config, setup: &Setup) -> Result<Vec<Umem>, DataPlaneError> {
     let port = &config.ports[0];
     let (frames, ring) = (FrameCount::new(port.frames)?, RingSize::new(port.ring)?);
-    Ok(Umem::map(frames, ring, setup.queues.len())?)
+    Ok(Umem::map(frames, ring, setup.ports[0].queues.len())?)
 }
 
 /// Sockets, TUN device, next hops, workers.
@@ -61,27 +68,28 @@ pub(super) async fn everything<'u>(
     config: &Config,
     setup: &Setup,
     memory: &'u [Umem],
-    maps: &Maps,
+    maps: &[Maps],
 ) -> Result<Ready<'u>, DataPlaneError> {
+    let (port, maps) = (&setup.ports[0], &maps[0]);
     let handle = netlink::connect()?;
     let link = Link::find(&handle, &config.ports[0].iface).await?;
-    let mtu = checked_mtu(&link, setup.multi_buffer)?;
-    let cores = cores::assign(&config.worker.cores, setup.queues.len())?;
-    let sockets = sockets(config, setup, memory, maps)?;
+    let mtu = checked_mtu(&link, port.multi_buffer)?;
+    let cores = cores::assign(&config.worker.cores, port.queues.len())?;
+    let sockets = sockets(config, port, memory, maps)?;
     let settings = tun::Settings {
         name: &config.host.tun,
-        queues: setup.queues.len(),
+        queues: port.queues.len(),
         mtu,
         offloads: switches::tun_offloads(setup.features),
     };
-    let (device, tun_control, tun_queues) = tun::Device::open(&settings)?;
-    let (resolver, clients) = next_hops::open(&link, setup.queues.len())?;
+    let (_, tun_control, tun_queues) = tun::Device::open(&settings)?;
+    let (resolver, clients) = next_hops::open(&link, port.queues.len())?;
     let heartbeat = Arc::new(Heartbeat::map(maps.heartbeat.as_fd(), MAX_QUEUES)?);
     let switches = Switches::new(config.offload.clone(), tun_control);
     let gro = switches.offload(setup.features).coalescing(random_keys()?);
     let (mut workers, mut handles, mut queues) = (Vec::new(), Vec::new(), Vec::new());
     for (((socket, host), hops), &queue) in
-        sockets.into_iter().zip(tun_queues).zip(clients).zip(&setup.queues)
+        sockets.into_iter().zip(tun_queues).zip(clients).zip(&port.queues)
     {
         let config = WorkerConfig {
             queue,
@@ -97,7 +105,7 @@ pub(super) async fn everything<'u>(
         queues.push(opened);
     }
     let udp_super_packets = switches.knows_udp();
-    let opened = Some(Opened { tun_index: device.index, udp_super_packets, queues });
+    let opened = Some(Opened { udp_super_packets, ports: vec![queues] });
     Ok(Ready { workers, handles, cores, resolver, switches, opened })
 }
 
@@ -119,7 +127,7 @@ struct Socket<'u> {
 /// One socket a queue: bound, its fill ring filled, and then in the map.
 fn sockets<'u>(
     config: &Config,
-    setup: &Setup,
+    setup: &PortSetup,
     memory: &'u [Umem],
     maps: &Maps,
 ) -> Result<Vec<Socket<'u>>, DataPlaneError> {

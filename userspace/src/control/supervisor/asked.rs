@@ -81,7 +81,7 @@ pub(super) fn answer(mut asker: UnixStream, answer: &impl serde::Serialize) {
     }
 }
 
-impl Supervisor<'_> {
+impl Supervisor {
     pub(super) async fn asked(&mut self, Asked { request, asker }: Asked) {
         match request {
             Request::Stats => self.asked_for_stats(asker).await,

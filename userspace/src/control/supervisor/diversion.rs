@@ -1,19 +1,18 @@
-//! Bringing replies to the TUN device and giving them back, with the journal that can undo all of it.
+//! Bringing replies to the TUN device and giving them back.
 
 use std::net::Ipv4Addr;
-use std::path::Path;
 
 use netlink_packet_route::address::AddressScope;
 use nix::errno::Errno;
 use rtnetlink::Handle;
 
-use super::super::journal::{Journal, JournalError};
+use super::super::journal::Journal;
 use super::super::link::{Link, LinkError, Sources};
-use super::super::netlink::{self, unless};
+use super::super::netlink::unless;
 use super::super::routes::{PolicyRoutes, RoutesError, plan};
 use super::super::sysctl;
 use super::SupervisorError;
-use crate::config::{Config, Port, Routes};
+use crate::config::{Config, Host, Port, Routes};
 use crate::xsk::FRAME_MTU;
 
 /// An IPv4 address for the TUN device, so that it has one: a device without any drops every packet as long
@@ -25,7 +24,6 @@ const ANCHOR: Ipv4Addr = Ipv4Addr::new(169, 254, 83, 1);
 /// What is changed in this network namespace outside of Sluice's own devices.
 pub(super) struct Diversion {
     handle: Handle,
-    journal: Journal,
     routes: Option<PolicyRoutes>,
     sources: Sources,
     wanted: bool,
@@ -34,32 +32,28 @@ pub(super) struct Diversion {
 }
 
 impl Diversion {
-    /// Claims the interface for this process and undoes what a killed one left.
-    pub(super) async fn claim(state_dir: &Path, config: &Config) -> Result<Self, SupervisorError> {
-        let handle = netlink::connect().map_err(SupervisorError::Netlink)?;
-        let mut journal = Journal::open(state_dir, &config.ports[0].iface)?;
-        let left = journal.changes().len();
-        if left > 0 {
-            tracing::warn!("undoing {left} changes that an earlier sluice left behind");
-        }
-        journal.undo(&handle).await?;
-        let wanted = config.host.routes == Routes::Mirror;
-        let sources = Sources::default();
-        Ok(Self { handle, journal, routes: None, sources, wanted, told: None })
+    /// Nothing is changed yet.
+    pub(super) fn new(handle: Handle, host: &Host) -> Self {
+        let (wanted, sources) = (host.routes == Routes::Mirror, Sources::default());
+        Self { handle, routes: None, sources, wanted, told: None }
     }
 
     /// Makes a new TUN device ready to carry packets: settings, state, plan of the routes.
-    pub(super) async fn prepare(&mut self, config: &Config) -> Result<(), SupervisorError> {
+    pub(super) async fn prepare(
+        &mut self,
+        config: &Config,
+        journal: &mut Journal,
+    ) -> Result<(), SupervisorError> {
         let (tun, iface) = (&config.host.tun, &config.ports[0].iface);
         for setting in sysctl::for_tun(tun)?.into_iter().chain(sysctl::for_nic(iface)?) {
-            self.journal.apply(setting.into(), &self.handle).await?;
+            journal.apply(setting.into(), &self.handle).await?;
         }
         let device = Link::find(&self.handle, tun).await?;
         device.limit_segments(&self.handle, most_segments(&config.ports[0], device.mtu)).await?;
         self.give_address(&device).await?;
         device.set_up(&self.handle).await?;
         self.sources = self.addresses(iface).await?;
-        self.plan(config).await
+        self.plan(config, journal).await
     }
 
     /// The addresses that replies are sent from.
@@ -68,11 +62,15 @@ impl Diversion {
     }
 
     /// Plans the policy routes, and writes down what they change before they are ever made.
-    async fn plan(&mut self, config: &Config) -> Result<(), SupervisorError> {
+    async fn plan(
+        &mut self,
+        config: &Config,
+        journal: &mut Journal,
+    ) -> Result<(), SupervisorError> {
         let rules = plan(&config.host, &config.rules)?;
         let routes = PolicyRoutes::new(self.handle.clone(), &config.host, rules, self.sources);
         routes.check_table().await?;
-        self.journal.record(routes.changes())?;
+        journal.record(routes.changes())?;
         self.routes = Some(routes);
         Ok(())
     }
@@ -82,6 +80,7 @@ impl Diversion {
     pub(super) async fn follow_addresses(
         &mut self,
         config: &Config,
+        journal: &mut Journal,
     ) -> Result<(), SupervisorError> {
         let sources = self.addresses(&config.ports[0].iface).await?;
         if self.routes.is_none() || sources == self.sources {
@@ -89,7 +88,7 @@ impl Diversion {
         }
         self.withdraw("the interface's addresses have changed").await;
         self.sources = sources;
-        self.plan(config).await
+        self.plan(config, journal).await
     }
 
     /// Gives the TUN device [`ANCHOR`]. It goes with the device.
@@ -136,12 +135,6 @@ impl Diversion {
         }
     }
 
-    /// Puts everything back and removes the journal.
-    pub(super) async fn restore(mut self) -> Result<(), JournalError> {
-        self.journal.undo(&self.handle).await?;
-        self.journal.remove()
-    }
-
     fn tell(&mut self, error: &RoutesError) {
         let text = error.to_string();
         if self.told.as_ref() != Some(&text) {
@@ -160,6 +153,8 @@ fn most_segments(port: &Port, mtu: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

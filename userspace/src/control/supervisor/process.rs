@@ -38,7 +38,7 @@ pub(super) enum Event {
 impl DataPlane {
     /// Starts one: this program once more, in a process group of its own, so that Ctrl-C reaches the
     /// supervisor alone.
-    pub(super) async fn start(setup: Setup, maps: [BorrowedFd<'_>; 2]) -> io::Result<Self> {
+    pub(super) async fn start(setup: Setup, maps: &[BorrowedFd<'_>]) -> io::Result<Self> {
         let (here, there) = Pair::pair()?;
         descriptors::send(&here, maps)?;
         // The path of a running program may lead to a newer one by now; this link does not.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nix::net::if_::if_nametoindex;
+use rtnetlink::Handle;
 use sluice_common::offload::features::{FeatureSet, Features};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -11,16 +11,15 @@ use super::super::protocol::{Answer, Opened, Order, Setup};
 use super::super::socket::ControlSocket;
 use super::asked::Questions;
 use super::diversion::Diversion;
-use super::mtu::Taking;
 use super::process::{DataPlane, Event};
-use super::rings::EmptyRings;
+use super::rules::steering_rules;
+use super::served::Served;
 use super::switch::Switching;
 use super::tell::Askers;
 use super::watch::{self, Pulse};
 use super::{Configured, StopSignals, SupervisorError};
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::observe::report::WorkerReport;
-use crate::steer::{Attached, Buffers, Steering};
 
 /// How long the data plane may take to stop: together with everything else less than a second.
 const STOPPING: Duration = Duration::from_millis(600);
@@ -36,24 +35,17 @@ pub(super) enum Phase {
     Waiting { until: Instant },
 }
 
-/// What was attached, and to which interface.
-#[derive(Debug)]
-pub(super) struct Attachment {
-    pub(super) index: u32,
-    pub(super) attached: Attached,
-}
-
 /// The supervisor's whole state.
-pub(super) struct Supervisor<'c> {
-    pub(super) configured: &'c Configured,
-    pub(super) queues: Vec<u32>,
-    pub(super) taking: Taking,
-    pub(super) steering: Steering,
-    pub(super) diversion: Diversion,
+pub(super) struct Supervisor {
+    pub(super) configured: Configured,
+    pub(super) handle: Handle,
+    /// In the order of the configuration.
+    pub(super) ports: Vec<Served>,
+    /// In host mode, what brings replies to the TUN device.
+    pub(super) diversion: Option<Diversion>,
     pub(super) phase: Phase,
     pub(super) data_plane: Option<DataPlane>,
     pub(super) opened: Option<Opened>,
-    pub(super) attachment: Option<Attachment>,
     pub(super) askers: Askers,
     pub(super) questions: Questions,
     /// Sluice's own features: from the configuration, and as they were switched since.
@@ -63,74 +55,54 @@ pub(super) struct Supervisor<'c> {
     pub(super) switching: Switching,
     pub(super) started: Instant,
     pub(super) restarts: u64,
-    pub(super) reattached: u64,
     pub(super) last_end: Option<String>,
     /// Whether a data plane has ever given signs of life; before that, an end is the end of all.
     pub(super) ran: bool,
-    pub(super) rings: EmptyRings,
-    /// When the interface was last looked at.
+    /// When the interfaces were last looked at.
     pub(super) looked: Instant,
     backoff: Backoff,
 }
 
-impl<'c> Supervisor<'c> {
-    pub(super) fn new(
-        configured: &'c Configured,
-        queues: Vec<u32>,
-        taking: Taking,
-        steering: Steering,
-        diversion: Diversion,
-    ) -> Self {
+impl Supervisor {
+    pub(super) fn new(configured: Configured, handle: Handle) -> Self {
+        let config = &configured.config;
+        let host = config.mode == Mode::Host;
         Self {
-            configured,
-            queues,
-            taking,
-            steering,
-            diversion,
+            ports: Vec::new(),
+            diversion: host.then(|| Diversion::new(handle.clone(), &config.host)),
             phase: Phase::Opening,
             data_plane: None,
             opened: None,
-            attachment: None,
             askers: Askers::default(),
             questions: Questions::default(),
-            features: configured.config.offload.features(configured.config.mode),
+            features: config.offload.features(config.mode),
             told: FeatureSet::EMPTY,
             switching: Switching::default(),
             started: Instant::now(),
             restarts: 0,
-            reattached: 0,
             last_end: None,
             ran: false,
             backoff: Backoff::new(),
-            rings: EmptyRings::default(),
             looked: Instant::now(),
+            configured,
+            handle,
         }
     }
 
-    pub(super) fn config(&self) -> &'c Config {
+    pub(super) fn config(&self) -> &Config {
         &self.configured.config
     }
 
-    pub(super) fn iface(&self) -> &'c str {
-        &self.config().ports[0].iface
-    }
-
     /// Serves until a signal or a failure, then puts everything back.
-    pub(super) async fn run(
-        mut self,
-        mut signals: StopSignals,
-        socket: ControlSocket,
-    ) -> Result<(), SupervisorError> {
-        let served = self.serve(&mut signals, &socket).await;
+    pub(super) async fn run(mut self, mut signals: StopSignals) -> Result<(), SupervisorError> {
+        let served = self.serve(&mut signals).await;
         let stopped = self.shut_down().await;
         served.and(stopped)
     }
 
-    async fn serve(
-        &mut self,
-        signals: &mut StopSignals,
-        socket: &ControlSocket,
-    ) -> Result<(), SupervisorError> {
+    async fn serve(&mut self, signals: &mut StopSignals) -> Result<(), SupervisorError> {
+        self.claim().await?;
+        let socket = ControlSocket::open(&self.config().control.socket)?;
         self.start().await?;
         let mut tick = interval(self.config().worker.fail_open / 4);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -148,6 +120,20 @@ impl<'c> Supervisor<'c> {
         }
     }
 
+    /// Claims every port, and gives it the rules.
+    async fn claim(&mut self) -> Result<(), SupervisorError> {
+        let config = &self.configured.config;
+        for port in &config.ports {
+            let served = Served::claim(port, &config.control.state_dir, &self.handle).await?;
+            self.ports.push(served);
+        }
+        let rules = steering_rules(config);
+        for port in &mut self.ports {
+            port.set_rules(&rules, config.worker.fail_open)?;
+        }
+        Ok(())
+    }
+
     /// Starts a data plane.
     pub(super) async fn start(&mut self) -> Result<(), SupervisorError> {
         self.told = self.features.active();
@@ -155,12 +141,11 @@ impl<'c> Supervisor<'c> {
             file: self.configured.file.clone(),
             config: self.configured.text.clone(),
             features: self.told,
-            queues: self.queues.clone(),
-            multi_buffer: self.taking.buffers == Buffers::Several,
+            ports: self.ports.iter().map(Served::setup).collect(),
             supervisor: std::process::id().cast_signed(),
         };
-        let maps = [self.steering.xsk_map_fd(), self.steering.heartbeat_fd()];
-        let data_plane = DataPlane::start(setup, maps).await;
+        let maps = self.ports.iter().flat_map(Served::maps).collect::<Vec<_>>();
+        let data_plane = DataPlane::start(setup, &maps).await;
         self.data_plane = Some(data_plane.map_err(SupervisorError::Start)?);
         self.phase = Phase::Opening;
         Ok(())
@@ -185,13 +170,15 @@ impl<'c> Supervisor<'c> {
 
     /// Everything is open: attach, prepare the TUN device, and let the workers go.
     async fn go(&mut self, opened: Opened) -> Result<(), SupervisorError> {
-        for queue in &opened.queues {
-            let copy = if queue.zero_copy { "zero-copy" } else { "copy" };
-            let why = queue.reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-            tracing::info!("{} queue {}: {copy} mode{why}", self.iface(), queue.queue);
+        for (port, queues) in self.ports.iter().zip(&opened.ports) {
+            queues.iter().for_each(|queue| port.tell(queue));
         }
-        self.attach().await?;
-        self.diversion.prepare(self.config()).await?;
+        for port in &mut self.ports {
+            port.attach().await?;
+        }
+        if let (Some(diversion), [port]) = (&mut self.diversion, &mut *self.ports) {
+            diversion.prepare(&self.configured.config, &mut port.journal).await?;
+        }
         if let Some(data_plane) = &mut self.data_plane {
             data_plane.order(&Order::Go).await.map_err(SupervisorError::Start)?;
         }
@@ -201,25 +188,9 @@ impl<'c> Supervisor<'c> {
         Ok(())
     }
 
-    /// Attaches the program, unless it is on this very interface already.
-    async fn attach(&mut self) -> Result<(), SupervisorError> {
-        let index = if_nametoindex(self.iface()).unwrap_or(0);
-        if self.attachment.as_ref().is_some_and(|attachment| attachment.index == index) {
-            let counted = self.counted().await;
-            self.rings.restarted(self.started.elapsed(), counted);
-            return Ok(());
-        }
-        let mut attached = self.steering.attach(self.iface(), self.taking.xdp)?;
-        attached.reason = attached.reason.or_else(|| self.taking.reason.clone());
-        let why = attached.reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-        tracing::info!("{}: XDP program attached, {} mode{why}", self.iface(), attached.mode);
-        self.attachment = Some(Attachment { index, attached });
-        Ok(())
-    }
-
     /// The data plane has ended: replies go the kernel's way until the next one runs.
     pub(super) async fn ended(&mut self, why: String) -> Result<(), SupervisorError> {
-        self.diversion.withdraw("the data plane has ended").await;
+        self.withdraw("the data plane has ended").await;
         self.give_up_switching(true);
         let lived = self.data_plane.take().map_or(Duration::ZERO, |ended| ended.age());
         self.opened = None;
@@ -240,15 +211,25 @@ impl<'c> Supervisor<'c> {
         }
     }
 
-    /// Replies first, so that none is lost with the workers; then the workers, the program, the rest.
+    /// Gives replies back to the kernel's own path, where there is another.
+    pub(super) async fn withdraw(&mut self, why: &str) {
+        if let Some(diversion) = &mut self.diversion {
+            diversion.withdraw(why).await;
+        }
+    }
+
+    /// Replies first, so that none is lost with the workers; then the workers, the programs, the rest.
     async fn shut_down(mut self) -> Result<(), SupervisorError> {
-        self.diversion.withdraw("stopping").await;
+        self.withdraw("stopping").await;
         let last = match self.data_plane.take() {
             Some(data_plane) => data_plane.stop(STOPPING).await,
             None => None,
         };
-        self.steering.detach();
-        self.diversion.restore().await?;
+        let mut released = Ok(());
+        for port in self.ports {
+            released = released.and(port.release(&self.handle).await);
+        }
+        released?;
         match last {
             Some(Answer::Stopped(workers)) => account_for(&workers),
             _ => Ok(()),

@@ -12,6 +12,7 @@ use super::super::protocol::{Opened, Order, Switched};
 use super::super::request::{ChangeReport, SetReply, SetReport};
 use super::asked::answer;
 use super::serve::{Phase, Supervisor};
+use super::served::Served;
 use crate::config::OWN_FEATURES;
 use crate::observe::report::FeatureReport;
 
@@ -35,7 +36,7 @@ struct Waiting {
     since: Instant,
 }
 
-impl Supervisor<'_> {
+impl Supervisor {
     /// Somebody wants features switched.
     pub(super) async fn asked_to_switch(
         &mut self,
@@ -52,11 +53,9 @@ impl Supervisor<'_> {
 
     /// Changes what is asked for; says what comes of it.
     fn switch(&mut self, iface: &str, wish: &[(Feature, bool)]) -> Result<SetReport, String> {
-        if iface != self.iface() {
-            return Err(format!(
-                "{iface} is not served: the running process serves {}",
-                self.iface()
-            ));
+        if !self.ports.iter().any(|port| port.iface() == iface) {
+            let served = self.ports.iter().map(Served::iface).collect::<Vec<_>>().join(" and ");
+            return Err(format!("{iface} is not served: the running process serves {served}"));
         }
         if let Some((feature, _)) = wish.iter().find(|(feature, _)| !OWN_FEATURES.has(*feature)) {
             return Err(foreign(*feature, iface));
@@ -181,7 +180,7 @@ mod tests {
     #[test]
     fn f2_an_old_kernel_has_no_udp_super_packets() {
         let limits = Limits { able: FeatureSet::ALL, ..Limits::default() };
-        let mut opened = Opened { tun_index: 7, udp_super_packets: false, queues: Vec::new() };
+        let mut opened = Opened { udp_super_packets: false, ports: Vec::new() };
         let able = bounded(&limits, &opened).able;
         let udp = FeatureSet::of(&[Feature::UdpSegmentation, Feature::UdpReceive]);
         assert_eq!(FeatureSet::ALL.but(able), udp);

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use nix::net::if_::if_nametoindex;
-use sluice_common::reason::VerdictReason;
 use tokio::time::Instant;
 
-use super::super::nic;
 use super::SupervisorError;
-use super::rings::Counted;
-use super::serve::{Attachment, Phase, Supervisor};
+use super::serve::{Phase, Supervisor};
+use super::served::Served;
 use super::watch::{self, HUNG, Pulse, patience, pulse};
+use crate::config::Mode;
 
 /// How long opening may take. Each queue of a predecessor may be busy for three seconds, and drivers reset
 /// the NIC for some of the steps.
@@ -20,7 +18,7 @@ const OPENING: Duration = Duration::from_secs(60);
 /// packet's.
 const LOOKING: Duration = Duration::from_secs(1);
 
-impl Supervisor<'_> {
+impl Supervisor {
     /// What is to be looked at four times in the fail-open time.
     pub(super) async fn tick(&mut self) -> Result<(), SupervisorError> {
         match self.phase {
@@ -36,7 +34,7 @@ impl Supervisor<'_> {
             }
             Phase::Opening | Phase::Waiting { .. } => {}
         }
-        self.look_at_interface().await;
+        self.look_at_interfaces().await;
         self.look_at_rings().await;
         if self.askers.are_impatient() {
             self.tell(Vec::new());
@@ -45,9 +43,9 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    /// The policy routes follow the workers' signs of life.
+    /// What is taken away while the workers give no sign of life follows them.
     async fn feel_pulse(&mut self, since: u64, before: Pulse) {
-        let beats = self.queues.iter().map(|&queue| self.steering.heartbeat(queue));
+        let beats = self.ports.iter().flat_map(Served::heartbeats);
         let now = pulse(beats, since, watch::now(), patience(self.config().worker.fail_open));
         self.phase = Phase::Running { since, pulse: now };
         match now {
@@ -56,13 +54,15 @@ impl Supervisor<'_> {
                     tracing::info!("the data plane is running");
                 }
                 self.ran = true;
-                self.diversion.install().await;
+                if let Some(diversion) = &mut self.diversion {
+                    diversion.install().await;
+                }
             }
             Pulse::Late(by) => {
                 if before == Pulse::Alive {
-                    tracing::warn!("no sign of life for {by:?}: packets pass to the kernel");
+                    tracing::warn!("no sign of life for {by:?}: {}", self.meanwhile());
                 }
-                self.diversion.withdraw("no sign of life from the data plane").await;
+                self.withdraw("no sign of life from the data plane").await;
                 if by > HUNG {
                     self.kill("it hangs");
                 }
@@ -70,56 +70,45 @@ impl Supervisor<'_> {
         }
     }
 
+    /// What the XDP programs do with packets that no worker is there for.
+    fn meanwhile(&self) -> &'static str {
+        match self.config().mode {
+            Mode::Wire => "packets are forwarded by the XDP programs",
+            _ => "packets pass to the kernel",
+        }
+    }
+
     /// An interface that goes away says nothing to a worker that sleeps on its socket, and one that comes
     /// back under the same name is another: both take a new data plane. Addresses come and go with less.
-    async fn look_at_interface(&mut self) {
+    async fn look_at_interfaces(&mut self) {
         if self.looked.elapsed() < LOOKING || !matches!(self.phase, Phase::Running { .. }) {
             return;
         }
         self.looked = Instant::now();
-        let there = if_nametoindex(self.iface()).ok();
-        let served = self.attachment.as_ref().map(|attachment| attachment.index);
-        if there != served {
-            self.kill("the interface is gone");
-        } else if let Err(error) = self.diversion.follow_addresses(self.config()).await {
-            tracing::error!("{error}");
-        }
-    }
-
-    /// The trap of a restart under an attached program; see [`super::rings`].
-    async fn look_at_rings(&mut self) {
-        let now = self.started.elapsed();
-        if !matches!(self.phase, Phase::Running { .. }) || !self.rings.due(now) {
-            return;
-        }
-        let counted = self.counted().await;
-        if !self.rings.check(now, counted) {
-            return;
-        }
-        tracing::warn!(
-            "{}: the interface counts packets and the XDP program sees none since the data plane was \
-             started again: attaching the program anew",
-            self.iface()
-        );
-        self.reattached += 1;
-        match self.steering.reattach() {
-            Ok(mut attached) => {
-                attached.reason = attached.reason.or_else(|| self.taking.reason.clone());
-                let index = if_nametoindex(self.iface()).unwrap_or(0);
-                self.attachment = Some(Attachment { index, attached });
-            }
-            Err(error) => {
+        if let Some(gone) = self.ports.iter().find(|port| !port.is_there()) {
+            let why = format!("the interface {} is gone", gone.iface());
+            self.kill(&why);
+        } else if let (Some(diversion), [port]) = (&mut self.diversion, &mut *self.ports) {
+            let config = &self.configured.config;
+            if let Err(error) = diversion.follow_addresses(config, &mut port.journal).await {
                 tracing::error!("{error}");
-                self.attachment = None;
-                self.kill("it has no XDP program");
             }
         }
     }
 
-    pub(super) async fn counted(&self) -> Counted {
-        let program = self.steering.counters().map_or(0, |counters| {
-            VerdictReason::ALL.iter().map(|&reason| counters.of(reason)).sum()
-        });
-        Counted { interface: nic::received(self.iface()).await.unwrap_or(0), program }
+    async fn look_at_rings(&mut self) {
+        if !matches!(self.phase, Phase::Running { .. }) {
+            return;
+        }
+        let mut lost = false;
+        for port in &mut self.ports {
+            if let Err(error) = port.look_at_rings().await {
+                tracing::error!("{error}");
+                lost = true;
+            }
+        }
+        if lost {
+            self.kill("it has no XDP program");
+        }
     }
 }

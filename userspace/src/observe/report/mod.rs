@@ -14,12 +14,21 @@ pub use self::features::FeatureReport;
 /// Counters by their labels.
 pub type Counters = BTreeMap<String, u64>;
 
+/// Each counter summed over all `tables`.
+pub fn sum<'c>(tables: impl IntoIterator<Item = &'c Counters>) -> Counters {
+    let mut total = Counters::new();
+    for (label, count) in tables.into_iter().flatten() {
+        *total.entry(label.clone()).or_default() += count;
+    }
+    total
+}
+
 /// The whole document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Version of the running process.
     pub version: String,
-    /// What it does: `host`.
+    /// What it does: `host` or `wire`.
     pub mode: String,
     /// How it is: `running` (packets and, where wanted, policy routes go through it), `opening`, `stalled`
     /// (no sign of life; everything passes to the kernel) or `waiting` (for the data plane's next start).
@@ -28,16 +37,16 @@ pub struct Report {
     pub uptime_s: f64,
     /// The process that moves packets.
     pub data_plane: DataPlaneReport,
-    /// The interface.
-    pub port: PortReport,
-    /// The TUN device and the policy routes.
-    pub host: HostReport,
+    /// The interfaces, in the order of the configuration.
+    pub ports: Vec<PortReport>,
+    /// In host mode, the TUN device and the policy routes.
+    pub host: Option<HostReport>,
     /// The steering rules in order.
     pub rules: Vec<RuleReport>,
     /// Sluice's own features, by the names of `ethtool -k`, as they are in force.
     #[serde(default)]
     pub features: BTreeMap<String, FeatureReport>,
-    /// Packets by what the XDP program did with them, and why.
+    /// Packets by what the XDP programs did with them, and why.
     pub verdicts: Counters,
     /// One entry a queue. Empty while the data plane does not answer.
     pub workers: Vec<WorkerReport>,
@@ -54,7 +63,7 @@ pub struct DataPlaneReport {
     pub last_end: Option<String>,
 }
 
-/// The interface.
+/// An interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortReport {
     /// Its name.
@@ -67,6 +76,8 @@ pub struct PortReport {
     pub reattached: u64,
     /// The queues.
     pub queues: Vec<QueueReport>,
+    /// Packets that came in by it, by what its XDP program did with them, and why.
+    pub verdicts: Counters,
 }
 
 /// One queue of the interface.

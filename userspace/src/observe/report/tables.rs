@@ -6,18 +6,14 @@ use std::fmt;
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::{
-    Counters, FeatureReport, LatencyReport, LedgerReport, QueueReport, Report, RuleReport,
-    WorkerReport,
+    Counters, FeatureReport, HostReport, LatencyReport, LedgerReport, PortReport, QueueReport,
+    Report, RuleReport, WorkerReport, sum,
 };
 
 impl Report {
     /// A counter summed over all workers.
     fn sum(&self, of: impl Fn(&WorkerReport) -> &Counters) -> Counters {
-        let mut total = Counters::new();
-        for (label, count) in self.workers.iter().flat_map(of) {
-            *total.entry(label.clone()).or_default() += count;
-        }
-        total
+        sum(self.workers.iter().map(of))
     }
 }
 
@@ -26,7 +22,7 @@ impl fmt::Display for Report {
         writeln!(f, "{}\n", about(self))?;
         writeln!(f, "{}\n", rules(&self.rules))?;
         writeln!(f, "{}\n", features(&self.features))?;
-        writeln!(f, "{}\n", counters("verdict", &self.verdicts))?;
+        writeln!(f, "{}\n", verdicts(self))?;
         for worker in &self.workers {
             writeln!(f, "{}\n", about_worker(worker))?;
         }
@@ -38,7 +34,7 @@ impl fmt::Display for Report {
 }
 
 fn about(report: &Report) -> Table {
-    let Report { version, mode, state, uptime_s, data_plane, port, host, .. } = report;
+    let Report { version, mode, state, uptime_s, data_plane, ports, host, .. } = report;
     let mut table = table(["sluice", version]);
     table.add_row(["mode", mode]);
     table.add_row(["state", state]);
@@ -48,18 +44,39 @@ fn about(report: &Report) -> Table {
     if let Some(why) = &data_plane.last_end {
         table.add_row(["ended last because", why]);
     }
-    table.add_row(["interface", &port.iface]);
-    table.add_row(["XDP", &with_reason(&port.xdp, port.xdp_reason.as_deref())]);
-    for queue in &port.queues {
-        table.add_row([format!("queue {}", queue.queue), queue_text(queue)]);
+    for port in ports {
+        table.add_row(["interface", &port.iface]);
+        table.add_row(["XDP", &with_reason(&port.xdp, port.xdp_reason.as_deref())]);
+        for queue in &port.queues {
+            table.add_row([format!("queue {}", queue.queue), queue_text(queue)]);
+        }
     }
-    table.add_row(["TUN device", &host.tun]);
-    let routes = match (host.routes_wanted, host.routes_installed) {
+    if let Some(host) = host {
+        table.add_row(["TUN device", &host.tun]);
+        table.add_row(["policy routes", &routes_text(host)]);
+    }
+    table
+}
+
+fn routes_text(host: &HostReport) -> String {
+    match (host.routes_wanted, host.routes_installed) {
         (false, _) => "none wanted".to_owned(),
         (true, false) => "withdrawn".to_owned(),
         (true, true) => format!("installed, table {}", host.table),
-    };
-    table.add_row(["policy routes", &routes]);
+    }
+}
+
+/// All of them, and where there are several ports, those of each.
+fn verdicts(report: &Report) -> Table {
+    let [_, _, ..] = &*report.ports else { return counters("verdict", &report.verdicts) };
+    let ifaces = report.ports.iter().map(|port| &*port.iface);
+    let mut table = table_of(["verdict", "count"].into_iter().chain(ifaces));
+    for (label, count) in largest_first(&report.verdicts) {
+        let of = |port: &PortReport| port.verdicts.get(label).copied().unwrap_or(0).to_string();
+        let counts = [label.clone(), count.to_string()].into_iter();
+        table.add_row(counts.chain(report.ports.iter().map(of)));
+    }
+    align_right(&mut table, &[1, 2, 3]);
     table
 }
 
@@ -130,16 +147,25 @@ fn times_text(times: &LatencyReport) -> String {
 /// The counters that are not 0, largest first.
 fn counters(heading: &str, counters: &Counters) -> Table {
     let mut table = table([heading, "count"]);
-    let mut counted: Vec<_> = counters.iter().filter(|&(_, &count)| count > 0).collect();
-    counted.sort_by_key(|&(_, &count)| std::cmp::Reverse(count));
-    for (label, count) in counted {
+    for (label, count) in largest_first(counters) {
         table.add_row([label, &count.to_string()]);
     }
     align_right(&mut table, &[1]);
     table
 }
 
+fn largest_first(counters: &Counters) -> Vec<(&String, u64)> {
+    let counted = counters.iter().map(|(label, &count)| (label, count));
+    let mut counted: Vec<_> = counted.filter(|&(_, count)| count > 0).collect();
+    counted.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+    counted
+}
+
 fn table<T: Into<comfy_table::Cell>, const N: usize>(header: [T; N]) -> Table {
+    table_of(header)
+}
+
+fn table_of<T: Into<comfy_table::Cell>>(header: impl IntoIterator<Item = T>) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(header);
     table
@@ -155,8 +181,19 @@ fn align_right(table: &mut Table, columns: &[usize]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DataPlaneReport, HostReport, PortReport};
+    use super::super::DataPlaneReport;
     use super::*;
+
+    fn port(iface: &str, steered: u64) -> PortReport {
+        PortReport {
+            iface: iface.into(),
+            xdp: "generic".into(),
+            xdp_reason: Some("the driver has no XDP".into()),
+            reattached: 0,
+            queues: Vec::new(),
+            verdicts: Counters::from([("steered".to_owned(), steered)]),
+        }
+    }
 
     fn report() -> Report {
         let counters = |label: &str, count| Counters::from([(label.to_owned(), count)]);
@@ -173,19 +210,13 @@ mod tests {
             uptime_s: 1.5,
             state: "running".into(),
             data_plane: DataPlaneReport { pid: Some(7), restarts: 0, last_end: None },
-            port: PortReport {
-                iface: "eth1".into(),
-                xdp: "generic".into(),
-                xdp_reason: Some("the driver has no XDP".into()),
-                reattached: 0,
-                queues: Vec::new(),
-            },
-            host: HostReport {
+            ports: vec![port("eth1", 9)],
+            host: Some(HostReport {
                 tun: "sluice0".into(),
                 routes_wanted: true,
                 routes_installed: false,
                 table: 5154,
-            },
+            }),
             rules: vec![RuleReport {
                 rule: "proto tcp".into(),
                 action: "steer".into(),
@@ -214,6 +245,19 @@ mod tests {
         assert!(text.contains("withdrawn"), "{text}");
         assert!(text.contains("generic-receive-offload  off"), "{text}");
         assert!(!text.contains("large-receive-offload"), "what cannot be is left out: {text}");
+    }
+
+    #[test]
+    fn two_ports_are_told_apart() {
+        let ports = vec![port("eth1", 9), port("eth2", 4)];
+        let verdicts = Counters::from([("steered".to_owned(), 13)]);
+        let report = Report { ports, verdicts, host: None, ..report() };
+        let text = report.to_string();
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let lines: Vec<_> = text.lines().map(words).collect();
+        let at = lines.iter().position(|line| *line == ["verdict", "count", "eth1", "eth2"]);
+        assert_eq!(lines[at.expect("a heading") + 1], ["steered", "13", "9", "4"], "{text}");
+        assert!(!text.contains("TUN"), "{text}");
     }
 
     #[test]

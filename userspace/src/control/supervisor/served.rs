@@ -1,0 +1,248 @@
+//! A port that is served: its interface, its queues, its XDP program, and the journal of what was changed on it.
+
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::net::if_::if_nametoindex;
+use rtnetlink::Handle;
+use sluice_common::classify::Rule;
+use sluice_common::reason::VerdictReason;
+use tokio::time::Instant;
+
+use super::super::descriptors::MAPS;
+use super::super::journal::Journal;
+use super::super::nic::{self, Nic, xdp_capabilities};
+use super::super::protocol::{OpenedQueue, PortSetup};
+use super::SupervisorError;
+use super::mtu::{self, Taking};
+use super::rings::{Counted, EmptyRings};
+use super::watch;
+use crate::config::{MAX_QUEUES, Port, Queues};
+use crate::observe::report::{Counters, PortReport, QueueReport};
+use crate::steer::{Attached, Buffers, SteerCounters, SteerError, Steering};
+
+/// What was attached, and to which interface.
+#[derive(Debug)]
+struct Attachment {
+    index: u32,
+    attached: Attached,
+}
+
+/// A port that is served.
+pub(super) struct Served {
+    /// How it is configured.
+    pub(super) port: Port,
+    /// The queues that are served, in the order of the workers.
+    pub(super) queues: Vec<u32>,
+    pub(super) steering: Steering,
+    pub(super) journal: Journal,
+    taking: Taking,
+    attachment: Option<Attachment>,
+    rings: EmptyRings,
+    reattached: u64,
+    /// What the ring watch has for a clock.
+    started: Instant,
+}
+
+impl Served {
+    /// Claims the interface for this process and undoes what a killed one left. It has no rules, and is not
+    /// attached to.
+    pub(super) async fn claim(
+        port: &Port,
+        state_dir: &Path,
+        handle: &Handle,
+    ) -> Result<Self, SupervisorError> {
+        let nic = Nic::find(&port.iface).await?;
+        let queues = queues(&port.queues, &nic)?;
+        let taking = mtu::taking(&nic, &xdp_capabilities(&nic).await?, port.xdp)?;
+        let steering = Steering::load_for(taking.buffers)?;
+        let mut journal = Journal::open(state_dir, &port.iface)?;
+        let left = journal.changes().len();
+        if left > 0 {
+            tracing::warn!("undoing {left} changes that an earlier sluice left behind");
+        }
+        journal.undo(handle).await?;
+        Ok(Self {
+            port: port.clone(),
+            queues,
+            steering,
+            journal,
+            taking,
+            attachment: None,
+            rings: EmptyRings::default(),
+            reattached: 0,
+            started: Instant::now(),
+        })
+    }
+
+    pub(super) fn iface(&self) -> &str {
+        &self.port.iface
+    }
+
+    /// Replaces the rules.
+    pub(super) fn set_rules(
+        &mut self,
+        rules: &[Rule],
+        fail_open: Duration,
+    ) -> Result<(), SteerError> {
+        self.steering.set_rules(rules, fail_open)
+    }
+
+    /// What the data plane is to open of it.
+    pub(super) fn setup(&self) -> PortSetup {
+        let multi_buffer = self.taking.buffers == Buffers::Several;
+        PortSetup { queues: self.queues.clone(), multi_buffer }
+    }
+
+    /// The maps that the data plane needs: sockets, signs of life.
+    pub(super) fn maps(&self) -> [BorrowedFd<'_>; MAPS] {
+        [self.steering.xsk_map_fd(), self.steering.heartbeat_fd()]
+    }
+
+    /// Says how a queue was opened.
+    pub(super) fn tell(&self, opened: &OpenedQueue) {
+        let copy = if opened.zero_copy { "zero-copy" } else { "copy" };
+        let why = opened.reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        tracing::info!("{} queue {}: {copy} mode{why}", self.iface(), opened.queue);
+    }
+
+    /// Attaches the program, unless it is on this very interface already.
+    pub(super) async fn attach(&mut self) -> Result<(), SteerError> {
+        let index = self.index();
+        if self.attachment.as_ref().is_some_and(|attachment| Some(attachment.index) == index) {
+            let counted = self.counted().await;
+            self.rings.restarted(self.started.elapsed(), counted);
+            return Ok(());
+        }
+        let attached = self.steering.attach(&self.port.iface, self.taking.xdp)?;
+        self.note(index, attached);
+        Ok(())
+    }
+
+    /// Notes what was attached, and says it.
+    fn note(&mut self, index: Option<u32>, mut attached: Attached) {
+        attached.reason = attached.reason.or_else(|| self.taking.reason.clone());
+        let why = attached.reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        tracing::info!("{}: XDP program attached, {} mode{why}", self.iface(), attached.mode);
+        self.attachment = Some(Attachment { index: index.unwrap_or(0), attached });
+    }
+
+    /// Number of the interface that has its name now.
+    fn index(&self) -> Option<u32> {
+        if_nametoindex(self.iface()).ok()
+    }
+
+    /// Whether the interface is the one that the program was attached to.
+    pub(super) fn is_there(&self) -> bool {
+        self.index() == self.attachment.as_ref().map(|attachment| attachment.index)
+    }
+
+    /// When each worker last gave a sign of life, `CLOCK_MONOTONIC` in nanoseconds.
+    pub(super) fn heartbeats(&self) -> impl Iterator<Item = u64> {
+        self.queues.iter().map(|&queue| self.steering.heartbeat(queue))
+    }
+
+    /// The trap of a restart under an attached program; see [`super::rings`]. An error leaves the interface
+    /// without a program.
+    pub(super) async fn look_at_rings(&mut self) -> Result<(), SteerError> {
+        let now = self.started.elapsed();
+        if !self.rings.due(now) {
+            return Ok(());
+        }
+        let counted = self.counted().await;
+        if !self.rings.check(now, counted) {
+            return Ok(());
+        }
+        tracing::warn!(
+            "{}: the interface counts packets and the XDP program sees none since the data plane was \
+             started again: attaching the program anew",
+            self.iface()
+        );
+        self.reattached += 1;
+        self.attachment = None;
+        let attached = self.steering.reattach()?;
+        self.note(self.index(), attached);
+        Ok(())
+    }
+
+    async fn counted(&self) -> Counted {
+        let program = self.steering.counters().map_or(0, |counters| {
+            VerdictReason::ALL.iter().map(|&reason| counters.of(reason)).sum()
+        });
+        Counted { interface: nic::received(self.iface()).await.unwrap_or(0), program }
+    }
+
+    /// What `sluice stats` shows of it: `opened` are its queues, `counted` is what its program decided.
+    pub(super) fn report(&self, opened: &[OpenedQueue], counted: &SteerCounters) -> PortReport {
+        let attached = self.attachment.as_ref().map(|attachment| &attachment.attached);
+        PortReport {
+            iface: self.iface().to_owned(),
+            xdp: attached.map_or_else(|| "none".to_owned(), |attached| attached.mode.to_string()),
+            xdp_reason: attached.and_then(|attached| attached.reason.clone()),
+            reattached: self.reattached,
+            queues: opened.iter().map(|queue| self.queue_report(queue)).collect(),
+            verdicts: verdicts(counted),
+        }
+    }
+
+    fn queue_report(&self, opened: &OpenedQueue) -> QueueReport {
+        let age = match self.steering.heartbeat(opened.queue) {
+            0 => None,
+            beat => Some(watch::now().saturating_sub(beat) / 1_000_000),
+        };
+        QueueReport {
+            queue: opened.queue,
+            zero_copy: opened.zero_copy,
+            reason: opened.reason.clone(),
+            huge_pages: opened.huge_pages,
+            heartbeat_age_ms: age,
+        }
+    }
+
+    /// Takes the program off, undoes what was changed, and removes the journal.
+    pub(super) async fn release(mut self, handle: &Handle) -> Result<(), SupervisorError> {
+        self.steering.detach();
+        self.journal.undo(handle).await?;
+        Ok(self.journal.remove()?)
+    }
+}
+
+fn verdicts(counted: &SteerCounters) -> Counters {
+    let label = |&reason: &VerdictReason| (reason.label().to_owned(), counted.of(reason));
+    VerdictReason::ALL.iter().map(label).collect()
+}
+
+/// The queues to serve, each checked to be there.
+fn queues(wanted: &Queues, nic: &Nic) -> Result<Vec<u32>, SupervisorError> {
+    let (iface, queues) = (|| nic.iface.clone(), nic.queues);
+    match wanted {
+        Queues::All if queues > MAX_QUEUES => {
+            Err(SupervisorError::TooManyQueues { iface: iface(), queues, most: MAX_QUEUES })
+        }
+        Queues::All => Ok((0..queues).collect()),
+        Queues::List(list) => match list.iter().find(|&&queue| queue >= queues) {
+            Some(&queue) => Err(SupervisorError::NoQueue { iface: iface(), queue, queues }),
+            None => Ok(list.clone()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nic(queues: u32) -> Nic {
+        Nic { iface: "eth1".into(), index: 2, mac: [0; 6], mtu: 1500, up: true, queues, program: 0 }
+    }
+
+    #[test]
+    fn queues_that_are_not_there_or_have_no_room_are_refused() {
+        assert_eq!(queues(&Queues::All, &nic(3)).unwrap(), [0, 1, 2]);
+        assert_eq!(queues(&Queues::List(vec![2, 0]), &nic(3)).unwrap(), [2, 0]);
+        let refused = queues(&Queues::List(vec![3]), &nic(3)).unwrap_err();
+        assert!(refused.to_string().contains("no queue 3: it has 3"), "{refused}");
+        let refused = queues(&Queues::All, &nic(65)).unwrap_err();
+        assert!(refused.to_string().contains("at most 64"), "{refused}");
+    }
+}
