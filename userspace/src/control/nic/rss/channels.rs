@@ -186,7 +186,7 @@ fn request(from: Channels, to: Channels) -> impl Iterator<Item = DefaultNla> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::recorded;
+    use super::super::super::ethtool::recorded;
     use super::*;
 
     const fn combined(combined: u32) -> Channels {

@@ -160,7 +160,7 @@ impl IndirectionChange {
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::recorded;
+    use super::super::super::ethtool::recorded;
     use super::*;
 
     #[test]
