@@ -4,6 +4,7 @@ use std::io;
 
 use super::super::link::LinkError;
 use super::super::next_hops::NextHopsError;
+use super::super::nic::NicError;
 use super::super::privileges::PrivilegesError;
 use crate::config::ConfigError;
 use crate::pipeline::End;
@@ -32,6 +33,9 @@ pub enum DataPlaneError {
     /// The interface.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// What its driver can do.
+    #[error(transparent)]
+    Nic(#[from] NicError),
     /// The interface's MTU is not what the XDP program was loaded for.
     #[error(
         "{iface}: an MTU of {mtu} is more than {most}, which was enough when Sluice started: start it again, \

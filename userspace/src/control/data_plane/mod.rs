@@ -2,7 +2,10 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `open` | packet memory, sockets, TUN queues, next hops |
+//! | `open` | what every mode opens |
+//! | `host` | what host mode opens: one socket a queue, TUN queues, next hops |
+//! | `wire` | what wire mode opens: a pair of sockets a worker |
+//! | `workers` | a worker of any mode |
 //! | `cores` | which worker runs where |
 //! | `work` | the workers' threads, and the talk with the supervisor meanwhile |
 //! | `switches` | features that change while they work |
@@ -14,9 +17,12 @@
 mod cores;
 mod count;
 mod error;
+mod host;
 mod open;
 mod switches;
+mod wire;
 mod work;
+mod workers;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -64,12 +70,12 @@ fn live(
     let config = Config::parse(&setup.config, &setup.file)?;
     let memory = open::memory(&config, &setup)?;
     let maps: Vec<_> = maps.into_iter().map(Maps::from).collect();
-    let mut ready = runtime.block_on(open::everything(&config, &setup, &memory, &maps))?;
+    let ready = runtime.block_on(open::everything(&config, &setup, &memory, &maps))?;
     drop(maps);
     privileges::drop_all()?;
     // The change of user has cleared the request.
     privileges::die_with(setup.supervisor)?;
-    let opened = Answer::Opened(ready.take_opened());
+    let opened = Answer::Opened(ready.opened.clone());
     runtime.block_on(line.say(&opened))?;
     match runtime.block_on(line.hear())? {
         Some(Order::Go) => work::work(runtime, line, ready),

@@ -14,8 +14,9 @@ use super::super::next_hops::Resolver;
 use super::super::protocol::{Answer, Line, Order};
 use super::DataPlaneError;
 use super::count::worker_report;
-use super::open::{HostWorker, Ready};
+use super::open::Ready;
 use super::switches::Switches;
+use super::workers::AnyWorker;
 use crate::observe::report::WorkerReport;
 use crate::observe::{Latency, Times};
 use crate::pipeline::{End, Handle, Report};
@@ -100,7 +101,7 @@ fn watch((handle, core): (Handle, &Option<CoreId>)) -> Watched {
 
 fn start<'scope, 'u: 'scope>(
     scope: &'scope Scope<'scope, '_>,
-    worker: HostWorker<'u>,
+    worker: AnyWorker<'u>,
     core: Option<CoreId>,
     queue: u32,
     farewell: Farewell,
@@ -116,10 +117,12 @@ fn start<'scope, 'u: 'scope>(
     Ok(thread.spawn_scoped(scope, run)?)
 }
 
-/// Keeps next hops current for as long as it can; without, packets take the kernel's path.
-async fn keep_current(resolver: Resolver) -> Infallible {
-    let Err(error) = resolver.run().await;
-    tracing::error!("next hops are no longer kept current: {error}");
+/// Keeps next hops current for as long as it can, where there are any; without, packets take the kernel's path.
+async fn keep_current(resolver: Option<Resolver>) -> Infallible {
+    if let Some(resolver) = resolver {
+        let Err(error) = resolver.run().await;
+        tracing::error!("next hops are no longer kept current: {error}");
+    }
     pending().await
 }
 

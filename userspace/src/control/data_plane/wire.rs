@@ -1,0 +1,171 @@
+//! Opening what wire mode takes: the same queue of both ports over one UMEM, for each worker.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use sluice_common::Side;
+
+use super::super::link::Link;
+use super::super::netlink;
+use super::super::nic::{Nic, xdp_capabilities};
+use super::super::protocol::{Opened, OpenedQueue, Setup};
+use super::open::{Maps, Ready, checked_mtu, queue_config, random_keys};
+use super::switches::Switches;
+use super::workers::{AnyWorker, PairWorker};
+use super::{DataPlaneError, cores};
+use crate::config::{Config, MAX_QUEUES, Port, ZeroCopy};
+use crate::pipeline::{Handle, NoHost, WireConfig, WireWorker};
+use crate::steer::insert_socket;
+use crate::xsk::{FrameCount, Heartbeat, Pages, Pool, RingSize, Umem, XskPort, open_pair};
+
+/// The packet memory of every worker: as many frames as both ports are to have.
+pub(super) fn memory(config: &Config, setup: &Setup) -> Result<Vec<Umem>, DataPlaneError> {
+    let most = |of: fn(&Port) -> u32| config.ports.iter().map(of).max().unwrap_or(0);
+    let (frames, ring) = (most(|port| port.frames), most(|port| port.ring));
+    let (frames, ring) = (FrameCount::new(2 * frames)?, RingSize::new(ring)?);
+    Ok(Umem::map(frames, ring, setup.ports[0].queues.len())?)
+}
+
+/// Sockets of both ports, workers, and their helpers.
+pub(super) async fn everything<'u>(
+    config: &Config,
+    setup: &Setup,
+    memory: &'u [Umem],
+    maps: &[Maps],
+) -> Result<Ready<'u>, DataPlaneError> {
+    let queues = setup.ports[0].queues.len();
+    let workers = config.worker.count.unwrap_or(queues).max(queues);
+    let switches = Switches::new(config.offload.clone(), None);
+    let template = WireConfig {
+        queue: 0,
+        gro: switches.offload(setup.features).coalescing(random_keys()?),
+        mtus: mtus(config, setup).await?,
+        translate: config.wire.translate,
+        flows: config.wire.flows,
+        answers: config.wire.answers,
+        idle: config.worker.idle,
+        fail_open: config.worker.fail_open,
+    };
+    let refused = without_zero_copy(&config.ports).await?;
+    let beats = heartbeats(maps)?;
+    let mut ready = Ready {
+        workers: Vec::with_capacity(workers),
+        handles: Vec::with_capacity(workers),
+        settlers: Vec::with_capacity(workers),
+        cores: cores::assign(&config.worker.cores, workers)?,
+        resolver: None,
+        switches,
+        opened: Opened { udp_super_packets: true, ports: vec![Vec::new(), Vec::new()] },
+    };
+    let mut pairs = Vec::with_capacity(queues);
+    for (index, umem) in memory.iter().enumerate() {
+        let served = Side::BOTH.map(|side| setup.ports[side.index()].queues[index]);
+        let Pair { pool, ports, opened } = pair(config, setup, umem, served, refused.as_deref())?;
+        for (side, (port, opened)) in Side::BOTH.into_iter().zip(ports.iter().zip(opened)) {
+            insert_socket(maps[side.index()].xsks.as_fd(), opened.queue, port.as_fd())?;
+            ready.opened.ports[side.index()].push(opened);
+        }
+        let beats = Side::BOTH.map(|side| beats[side.index()].beat(served[side.index()]));
+        let settings = WireConfig { queue: served[0], ..template };
+        let (worker, handle) =
+            WireWorker::new(settings, pool, ports, NoHost, config.stage.clone(), beats)?;
+        let (handle, settler) = handle.into_parts();
+        ready.handles.push(handle);
+        ready.settlers.push(settler);
+        pairs.push(worker);
+    }
+    add_helpers(config, &mut ready, &mut pairs, workers)?;
+    let pairs = pairs.into_iter().map(|worker| AnyWorker::Wire(Box::new(worker)));
+    ready.workers.splice(0..0, pairs);
+    Ok(ready)
+}
+
+/// Workers beyond the queues help those that have one, in turn. Reports number them on from the highest queue.
+fn add_helpers<'u>(
+    config: &Config,
+    ready: &mut Ready<'u>,
+    pairs: &mut [PairWorker<'u>],
+    workers: usize,
+) -> Result<(), DataPlaneError> {
+    let highest = ready.handles.iter().map(Handle::queue).max().unwrap_or(0);
+    let owners = pairs.len();
+    for (number, index) in (highest + 1..).zip(owners..workers) {
+        let owner = &mut pairs[index % owners];
+        let (helper, handle) = owner.helper(number, config.stage.clone())?;
+        let (handle, settler) = handle.into_parts();
+        ready.workers.push(AnyWorker::Helper(Box::new(helper)));
+        ready.handles.push(handle);
+        ready.settlers.push(settler);
+    }
+    Ok(())
+}
+
+/// The MTUs of both ports.
+async fn mtus(config: &Config, setup: &Setup) -> Result<[u16; 2], DataPlaneError> {
+    let handle = netlink::connect()?;
+    let mut mtus = [0; 2];
+    for side in Side::BOTH {
+        let link = Link::find(&handle, &config.ports[side.index()].iface).await?;
+        mtus[side.index()] = checked_mtu(&link, setup.ports[side.index()].multi_buffer)?;
+    }
+    Ok(mtus)
+}
+
+/// Why frames that both ports share are not to be shared with the NICs too, if one of their drivers cannot: it is
+/// both or none. What a kernel does not tell, binding finds out.
+async fn without_zero_copy(ports: &[Port]) -> Result<Option<String>, DataPlaneError> {
+    for port in ports {
+        let can = xdp_capabilities(&Nic::find(&port.iface).await?).await?;
+        if can.reported && !can.zero_copy {
+            let iface = &port.iface;
+            return Ok(Some(format!(
+                "the driver of {iface} has no zero-copy, and both ports share"
+            )));
+        }
+    }
+    Ok(None)
+}
+
+fn heartbeats(maps: &[Maps]) -> Result<Vec<Arc<Heartbeat>>, DataPlaneError> {
+    let heartbeat = |maps: &Maps| Heartbeat::map(maps.heartbeat.as_fd(), MAX_QUEUES).map(Arc::new);
+    Ok(maps.iter().map(heartbeat).collect::<Result<_, _>>()?)
+}
+
+/// The sockets of a worker.
+struct Pair<'u> {
+    pool: Pool<'u>,
+    ports: [XskPort<'u>; 2],
+    opened: [OpenedQueue; 2],
+}
+
+/// Opens the queues `served` of both ports.
+fn pair<'u>(
+    config: &Config,
+    setup: &Setup,
+    umem: &'u Umem,
+    served: [u32; 2],
+    refused: Option<&str>,
+) -> Result<Pair<'u>, DataPlaneError> {
+    // Sockets that share their frames take packets of several frames both, or none does.
+    let multi_buffer = setup.ports.iter().any(|port| port.multi_buffer);
+    let [mut a, mut b] = [
+        queue_config(&config.ports[0], served[0], multi_buffer)?,
+        queue_config(&config.ports[1], served[1], multi_buffer)?,
+    ];
+    let wanted = config.ports.iter().map(|port| port.zero_copy);
+    let refused = refused.filter(|_| wanted.clone().all(|wanted| wanted == ZeroCopy::Auto));
+    if refused.is_some() || wanted.clone().any(|wanted| wanted == ZeroCopy::Never) {
+        (a.zero_copy, b.zero_copy) = (ZeroCopy::Never, ZeroCopy::Never);
+    }
+    let mut pool = umem.pool();
+    let (ports, binding) = open_pair(umem, &mut pool, [&a, &b])?;
+    let reason = refused.map(str::to_owned).or(binding.reason);
+    let huge_pages = *umem.pages() == Pages::Huge;
+    let opened = served.map(|queue| OpenedQueue {
+        queue,
+        zero_copy: binding.zero_copy,
+        reason: reason.clone(),
+        huge_pages,
+    });
+    Ok(Pair { pool, ports, opened })
+}
