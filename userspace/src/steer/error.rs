@@ -117,6 +117,17 @@ pub enum SteerError {
         /// What the kernel said.
         source: MapError,
     },
+    /// The other port was not put into the DEVMAP.
+    #[error(
+        "packets cannot be handed to interface number {index}: {source}; is it gone, or in another network \
+         namespace? `ip link` lists those there are"
+    )]
+    Peer {
+        /// Its number.
+        index: u32,
+        /// What the kernel said.
+        source: MapError,
+    },
     /// A file descriptor could not be duplicated.
     #[error("cannot duplicate a file descriptor: {0}; `ulimit -n` may be too low")]
     Descriptor(#[from] io::Error),
