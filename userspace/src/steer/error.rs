@@ -5,6 +5,7 @@ use std::io;
 
 use aya::EbpfError;
 use aya::maps::MapError;
+use aya::maps::xdp::XdpMapError;
 use aya::programs::ProgramError;
 use sluice_common::{abi, classify};
 
@@ -126,7 +127,7 @@ pub enum SteerError {
         /// Its number.
         index: u32,
         /// What the kernel said.
-        source: MapError,
+        source: XdpMapError,
     },
     /// A file descriptor could not be duplicated.
     #[error("cannot duplicate a file descriptor: {0}; `ulimit -n` may be too low")]

@@ -1,8 +1,6 @@
 //! The other port of a wire, into the DEVMAP.
 
-use aya::maps::xdp::XdpMapError;
-use aya::maps::{DevMap, MapData, MapError};
-use sluice_common::abi;
+use aya::maps::{DevMap, MapData};
 
 use super::SteerError;
 
@@ -15,24 +13,7 @@ pub struct Peer {
     pub mtu: u32,
 }
 
-/// The map with one place, for the other port.
-pub(super) struct PeerMap(pub(super) DevMap<MapData>);
-
-impl PeerMap {
-    pub(super) fn set(&mut self, index: u32) -> Result<(), SteerError> {
-        self.put(index).map_err(|source| SteerError::Peer { index, source })
-    }
-
-    pub(super) fn clear(&mut self) -> Result<(), SteerError> {
-        // No interface has this number, and the kernel takes it for an empty place (kernel/bpf/devmap.c).
-        self.put(0).map_err(|source| SteerError::Map { map: abi::PEER, source })
-    }
-
-    fn put(&mut self, index: u32) -> Result<(), MapError> {
-        self.0.set(0, index, None, 0).map_err(|error| match error {
-            XdpMapError::MapError(source) => source,
-            // Only where a program is given.
-            XdpMapError::ChainedProgramNotSupported => MapError::ProgIdNotSupported,
-        })
-    }
+/// Makes the program send out of interface `index` what it sends to the other port.
+pub(super) fn insert(map: &mut DevMap<MapData>, index: u32) -> Result<(), SteerError> {
+    map.set(0, index, None, 0).map_err(|source| SteerError::Peer { index, source })
 }

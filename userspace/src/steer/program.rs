@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use aya::maps::{Array, Map, MapData, MapError};
+use aya::maps::{Array, DevMap, Map, MapData, MapError};
 use aya::programs::{ProgramError, TestRun, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use nix::errno::Errno;
@@ -16,9 +16,8 @@ use sluice_common::wire::Protocol;
 use super::attach::{Attached, Attachment};
 use super::counters::{CounterMaps, SteerCounters};
 use super::error::errno;
-use super::peer::{Peer, PeerMap};
 use super::tables::RuleMaps;
-use super::{OBJECT, SteerError, object};
+use super::{OBJECT, Peer, SteerError, object, peer};
 use crate::config::XdpMode;
 
 /// How often the verifier is asked. libbpf asks five times (`PROG_LOAD_ATTEMPTS`, libbpf_internal.h).
@@ -58,7 +57,7 @@ pub struct Steering {
     xsk_map: OwnedFd,
     heartbeat_map: OwnedFd,
     heartbeat: Array<MapData, u64>,
-    peer_map: PeerMap,
+    peer_map: DevMap<MapData>,
     peer: Option<Peer>,
     /// What packets go by; `None` until rules are set.
     settings: Option<Settings>,
@@ -127,7 +126,7 @@ impl Steering {
             xsk_map: descriptor(&ebpf, abi::XSKS)?,
             heartbeat_map: descriptor(&ebpf, abi::HEARTBEAT)?,
             heartbeat: take(&mut ebpf, abi::HEARTBEAT)?,
-            peer_map: PeerMap(take(&mut ebpf, abi::PEER)?),
+            peer_map: take(&mut ebpf, abi::PEER)?,
             peer: None,
             settings: None,
             rule_count: 0,
@@ -169,18 +168,14 @@ impl Steering {
     /// [`SteerError::Peer`] where there is no such interface; the old one stays. Where the settings cannot be
     /// written, the old MTU holds, and this can be tried again.
     pub fn set_peer(&mut self, peer: Option<Peer>) -> Result<(), SteerError> {
-        // Named before packets are sent there, and taken out after: in between they go to the kernel.
-        if let Some(peer) = peer {
-            self.peer_map.set(peer.index)?;
+        if let Some(Peer { index, .. }) = peer {
+            peer::insert(&mut self.peer_map, index)?;
         }
         if let Some(settings) = self.settings {
             self.publish(Settings { peer_mtu: peer_mtu(peer), ..settings })?;
         }
         self.peer = peer;
-        match peer {
-            Some(_) => Ok(()),
-            None => self.peer_map.clear(),
-        }
+        Ok(())
     }
 
     fn publish(&mut self, settings: Settings) -> Result<(), SteerError> {
