@@ -6,6 +6,7 @@ use crossbeam::utils::CachePadded;
 use sluice_common::reason::{DropReason, FlushReason};
 
 use super::Ledger;
+use super::side::{SideCounts, visit_statistics};
 use crate::port::Statistics;
 
 macro_rules! counts {
@@ -28,6 +29,8 @@ macro_rules! counts {
             pub dropped_outbound: [u64; DropReason::COUNT],
             /// What the kernel counts for the socket.
             pub statistics: Statistics,
+            /// Wire mode: what is counted for each port, [`Side::A`](sluice_common::Side::A) first.
+            pub sides: [SideCounts; 2],
             /// Where the frames are.
             pub ledger: Ledger,
         }
@@ -40,6 +43,7 @@ macro_rules! counts {
                     dropped_inbound: [0; DropReason::COUNT],
                     dropped_outbound: [0; DropReason::COUNT],
                     statistics: Statistics::default(),
+                    sides: [SideCounts::default(); 2],
                     ledger: Ledger::default(),
                 }
             }
@@ -57,12 +61,8 @@ macro_rules! counts {
                 self.released.iter_mut().for_each(&mut number);
                 self.dropped_inbound.iter_mut().for_each(&mut number);
                 self.dropped_outbound.iter_mut().for_each(&mut number);
-                let Statistics {
-                    rx_dropped, rx_invalid, rx_ring_full, rx_fill_empty, tx_invalid, tx_ring_empty,
-                } = &mut self.statistics;
-                [rx_dropped, rx_invalid, rx_ring_full, rx_fill_empty, tx_invalid, tx_ring_empty]
-                    .into_iter()
-                    .for_each(&mut number);
+                visit_statistics(&mut self.statistics, &mut number);
+                self.sides.iter_mut().for_each(|side| side.visit(&mut number));
                 for gauge in self.ledger.gauges() {
                     let mut wide = u64::from(*gauge);
                     number(&mut wide);
@@ -116,16 +116,19 @@ impl Counts {
     /// How many numbers there are.
     const NUMBERS: usize = size_of::<Self>().div_ceil(size_of::<u32>());
 
-    /// Wire packets dropped on the way to the host, and packets dropped on the way to the wire.
+    /// Wire packets dropped on the way to the host or to the other side, and packets dropped on the way to the
+    /// wire.
     #[must_use]
     pub fn dropped(&self, reason: DropReason) -> u64 {
-        self.dropped_inbound[reason.index()] + self.dropped_outbound[reason.index()]
+        let sides = self.sides.iter().map(|side| side.dropped[reason.index()]).sum::<u64>();
+        self.dropped_inbound[reason.index()] + self.dropped_outbound[reason.index()] + sides
     }
 
     /// Trains released because of `reason`.
     #[must_use]
-    pub const fn released(&self, reason: FlushReason) -> u64 {
-        self.released[reason.index()]
+    pub fn released(&self, reason: FlushReason) -> u64 {
+        let sides = self.sides.iter().map(|side| side.released[reason.index()]).sum::<u64>();
+        self.released[reason.index()] + sides
     }
 }
 

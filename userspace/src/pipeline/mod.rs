@@ -6,6 +6,7 @@
 //! | `to_host` | wire → host: trains in one vectored write |
 //! | `to_wire` | host → wire: super-packets cut into frames |
 //! | `fragment_id` | identifications for the fragments of IPv6 datagrams |
+//! | `life` | what every worker has besides its work |
 //! | `stop` | how a worker ends, and what it says at the end |
 //! | `command` | [`Handle`]: how a worker is talked to |
 //! | `idle` | what it does when there is nothing to do |
@@ -82,6 +83,7 @@
 mod command;
 mod fragment_id;
 mod idle;
+mod life;
 mod run;
 mod stop;
 mod to_host;

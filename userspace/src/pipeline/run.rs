@@ -1,15 +1,16 @@
 //! The loop.
 
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arrayvec::ArrayVec;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 
-use super::stop::Report;
-use super::worker::{Turn, Worker};
-use crate::port::{FramePort, HostPort, NextHops};
+use super::life::{MOST_WATCHED, Work};
+use super::worker::Turn;
 
 /// Nanoseconds a worker sleeps at most while something waits for the other side: nothing wakes it
 /// when the host has room again, or the interface is up again.
@@ -18,63 +19,51 @@ const RETRY_AFTER: u64 = 1_000_000;
 /// Nanoseconds between two readings of the thread's CPU time, which is a system call.
 const CPU_TIME_EVERY: u64 = 50_000_000;
 
-impl<'u, N, T, R> Worker<'u, N, T, R>
-where
-    N: FramePort<'u> + AsFd,
-    T: HostPort + AsFd,
-    R: NextHops,
-{
-    /// Works until it is told to stop, or a device vanishes.
-    #[must_use]
-    pub fn run(mut self) -> Report {
-        let mut cpu_read = 0;
-        loop {
-            let now = nanoseconds(ClockId::CLOCK_MONOTONIC);
-            if now.saturating_sub(cpu_read) >= CPU_TIME_EVERY {
-                self.counts.cpu_ns = nanoseconds(ClockId::CLOCK_THREAD_CPUTIME_ID);
-                cpu_read = now;
-            }
-            let turn = self.turn(now);
-            if turn == Turn::Ended {
-                return self.report();
-            }
-            if let Some(longest) = self.idle.after(turn, now) {
-                self.sleep(now, longest);
-            }
+/// Works until the worker is told to stop, or a device vanishes.
+pub(super) fn run(worker: &mut impl Work) {
+    let mut cpu_read = 0;
+    loop {
+        let now = nanoseconds(ClockId::CLOCK_MONOTONIC);
+        if now.saturating_sub(cpu_read) >= CPU_TIME_EVERY {
+            worker.life().counts.cpu_ns = nanoseconds(ClockId::CLOCK_THREAD_CPUTIME_ID);
+            cpu_read = now;
         }
-    }
-
-    /// Sleeps until a port or the handle has something, a train is due, or `longest` is over.
-    fn sleep(&mut self, now: u64, longest: u64) {
-        let time = self.bounded(now, longest);
-        if time == 0 {
+        let turn = worker.turn(now);
+        if turn == Turn::Ended {
             return;
         }
-        self.counts.sleeps += 1;
-        let wants = PollFlags::POLLIN;
-        let mut fds = [
-            PollFd::new(self.mailbox.wake.as_fd(), wants),
-            PollFd::new(self.wire.as_fd(), wants),
-            PollFd::new(self.host.as_fd(), wants),
-        ];
-        // A packet of the host waits: more of them change nothing.
-        let watched = if self.has_waiting() { 2 } else { 3 };
-        let time = TimeSpec::from_duration(Duration::from_nanos(time));
-        // A signal (EINTR) is as good a reason to look as any.
-        let woken = ppoll(&mut fds[..watched], Some(time), None).is_ok()
-            && fds[0].revents().is_some_and(|events| !events.is_empty());
-        if woken {
-            let _ = self.mailbox.wake.read();
-            self.expect_command();
+        if let Some(longest) = worker.life().idle.after(turn, now) {
+            sleep(worker, now, longest);
         }
     }
+}
 
-    fn bounded(&mut self, now: u64, longest: u64) -> u64 {
-        let due = self.coalescer.deadline().map_or(u64::MAX, |due| due.saturating_sub(now));
-        let unsent = self.wire.rings().transmit > 0 || self.is_stopping();
-        let stuck = unsent || self.has_waiting() || self.backlog.frames() > 0;
-        longest.min(due).min(if stuck { RETRY_AFTER } else { u64::MAX })
+/// Sleeps until a port or the handle has something, a train is due, or `longest` is over.
+fn sleep(worker: &mut impl Work, now: u64, longest: u64) {
+    let time = bounded(worker, now, longest);
+    if time == 0 {
+        return;
     }
+    worker.life().counts.sleeps += 1;
+    let wake = Arc::clone(&worker.life().mailbox.wake);
+    let mut descriptors = ArrayVec::<_, MOST_WATCHED>::new();
+    descriptors.push(PollFd::new(wake.as_fd(), PollFlags::POLLIN));
+    worker.watch(&mut descriptors);
+    let time = TimeSpec::from_duration(Duration::from_nanos(time));
+    // A signal (EINTR) is as good a reason to look as any.
+    let woken = ppoll(&mut descriptors, Some(time), None).is_ok()
+        && descriptors[0].revents().is_some_and(|events| !events.is_empty());
+    drop(descriptors);
+    if woken {
+        let _ = wake.read();
+        worker.life().expect_command();
+    }
+}
+
+fn bounded(worker: &mut impl Work, now: u64, longest: u64) -> u64 {
+    let due = worker.deadline().map_or(u64::MAX, |due| due.saturating_sub(now));
+    let stuck = worker.life().is_stopping() || worker.is_stuck();
+    longest.min(due).min(if stuck { RETRY_AFTER } else { u64::MAX })
 }
 
 fn nanoseconds(clock: ClockId) -> u64 {

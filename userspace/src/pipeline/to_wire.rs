@@ -1,10 +1,12 @@
 //! Host → wire: super-packets cut into frames, one copy.
 
+use std::os::fd::AsFd;
+
 use sluice_common::offload::{Buffer, ChecksumMode, GsoType, Limits, Segmenter, VnetHeader};
 use sluice_common::reason::DropReason;
 
 use super::fragment_id::FragmentIds;
-use super::stop::End;
+use super::stop::{End, Stop};
 use super::worker::{BURST, Worker};
 use crate::observe::Counts;
 use crate::port::{FramePort, HostPort, LinkHeader, NextHops, Received};
@@ -62,7 +64,12 @@ enum Outcome {
     Dropped(DropReason),
 }
 
-impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
+impl<'u, N, T, R> Worker<'u, N, T, R>
+where
+    N: FramePort<'u> + AsFd,
+    T: HostPort + AsFd,
+    R: NextHops,
+{
     /// Sends what the host gives, about a burst of it. Returns how many wire packets went, a dropped
     /// packet being one.
     pub(super) fn send(&mut self, now: u64) -> usize {
@@ -76,7 +83,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
                     break;
                 }
                 Outcome::Dropped(reason) => {
-                    self.counts.dropped_outbound[reason.index()] += 1;
+                    self.life.counts.dropped_outbound[reason.index()] += 1;
                     1
                 }
             };
@@ -91,13 +98,13 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
         }
         match self.host.receive(&mut self.outbox.buffer) {
             Received::Packet(len) => {
-                self.counts.from_host_packets += 1;
-                self.counts.from_host_bytes += len.saturating_sub(VnetHeader::LEN) as u64;
+                self.life.counts.from_host_packets += 1;
+                self.life.counts.from_host_bytes += len.saturating_sub(VnetHeader::LEN) as u64;
                 Some(len)
             }
             Received::Empty => None,
             Received::Gone => {
-                self.begin_stop(End::HostGone, now);
+                Stop::begin_stop(self, End::HostGone, now);
                 None
             }
         }
@@ -111,7 +118,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
             Err(reason) => return Outcome::Dropped(reason),
         };
         let Some(link) = self.hops.link_header(segments.addresses()) else {
-            return to_kernel(&segments, scratch, &mut self.hops, &mut self.counts);
+            return to_kernel(&segments, scratch, &mut self.hops, &mut self.life.counts);
         };
         let frames = frames_of(&segments, &link, self.config.mtu);
         if frames > *most {
@@ -122,10 +129,10 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
         }
         let count = segments.count();
         cut(&segments, &link, &mut self.pool, staged);
-        self.counts.from_host_supers += u64::from(count > 1);
-        self.counts.to_wire_trains += 1;
-        self.counts.to_wire_packets += count as u64;
-        self.counts.to_wire_bytes +=
+        self.life.counts.from_host_supers += u64::from(count > 1);
+        self.life.counts.to_wire_trains += 1;
+        self.life.counts.to_wire_packets += count as u64;
+        self.life.counts.to_wire_bytes +=
             staged.iter().map(|packet| packet.total_len() as u64).sum::<u64>();
         self.wire.transmit(staged);
         debug_assert!(staged.is_empty(), "the room was asked for before");
@@ -135,7 +142,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
     /// Drops what waits: the worker ends.
     pub(super) fn abandon_waiting(&mut self) {
         if self.outbox.waiting.take().is_some() {
-            self.counts.dropped_outbound[DropReason::Shutdown.index()] += 1;
+            self.life.counts.dropped_outbound[DropReason::Shutdown.index()] += 1;
         }
     }
 }

@@ -1,33 +1,28 @@
 //! What a worker owns, and what one turn is.
 
 use std::io;
-use std::sync::Arc;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
+use arrayvec::ArrayVec;
+use nix::poll::{PollFd, PollFlags};
 use sluice_common::offload::{Buffer, Coalescer, GroConfig};
 use sluice_common::reason::{DropReason, FlushReason};
 
-use super::command::{Command, Handle, Mailbox};
-use super::idle::IdlePolicy;
-use super::stop::{End, Phase};
+use super::command::{Command, Handle};
+use super::life::{Life, MOST_WATCHED, Work};
+use super::run::run;
+use super::stop::{End, Report, Stop};
 use super::to_host::{Backlog, SLICES, ToHost};
 use super::to_wire::Outbox;
 use crate::config;
-use crate::observe::{Counts, Latency, Ledger, WorkerCounters};
+use crate::observe::{Counts, Ledger};
 use crate::port::{FramePort, HostPort, Liveness, NextHops};
 use crate::xsk::{Beat, Frame, MAX_MTU, Packet, Pool};
 
 /// Packets moved in each direction in one turn. Fewer, and a turn's fixed cost shows; more, and a
 /// burst in one direction makes the other wait.
 pub(super) const BURST: usize = 64;
-
-/// Nanoseconds between two signs of life: a hundredth of the default fail-open time, and long enough
-/// that workers do not fight for the cache line.
-const BEAT_EVERY: u64 = 1_000_000;
-
-/// Nanoseconds between two rounds of housekeeping. Counters are looked at by people; a command may
-/// wait this long.
-const HOUSEKEEPING_EVERY: u64 = 10_000_000;
 
 /// How a worker is to work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,15 +62,8 @@ pub struct Worker<'u, N, T, R> {
     pub(super) coalescer: Coalescer<Frame<'u, Packet>>,
     pub(super) backlog: Backlog<'u>,
     pub(super) outbox: Outbox<'u>,
-    pub(super) idle: IdlePolicy,
-    pub(super) phase: Phase,
-    pub(super) counts: Counts,
-    pub(super) latency: Latency,
-    pub(super) mailbox: Mailbox,
+    pub(super) life: Life,
     burst: Vec<Frame<'u, Packet>>,
-    beat: Beat,
-    beaten: u64,
-    housekept: u64,
 }
 
 impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
@@ -93,8 +81,8 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
         beat: Beat,
     ) -> io::Result<(Self, Handle)> {
         let config = within_limits::<T>(config);
-        let counters = Arc::new(WorkerCounters::default());
-        let (handle, mailbox) = Handle::new(config.queue, counters)?;
+        let beats = [beat].into_iter().collect();
+        let (life, handle) = Life::new(config.queue, config.idle, config.fail_open, beats)?;
         let worker = Self {
             coalescer: Coalescer::new(config.gro),
             backlog: Backlog::new(config.gro.flows, pool.umem().reserve()),
@@ -103,49 +91,22 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
             host,
             hops,
             pool,
-            idle: IdlePolicy::new(config.idle, config.fail_open),
-            phase: Phase::Running,
-            counts: Counts::default(),
-            latency: Latency::default(),
-            mailbox,
+            life,
             burst: Vec::with_capacity(BURST),
-            beat,
-            beaten: 0,
-            housekept: 0,
             config,
         };
         Ok((worker, handle))
     }
 
-    /// One iteration. `now` is the time in nanoseconds of `CLOCK_MONOTONIC`, read once.
-    pub fn turn(&mut self, now: u64) -> Turn {
-        if matches!(self.phase, Phase::Ended(_)) {
-            return Turn::Ended;
-        }
-        self.counts.turns += 1;
-        self.latency.settle(now);
-        self.give_sign_of_life(now);
-        let back = self.wire.complete(&mut self.pool);
-        let moved = self.receive(now) + self.send(now) + back;
-        self.refill();
-        if self.wire.doorbell() == Liveness::Gone {
-            self.begin_stop(End::WireGone, now);
-        }
-        self.counts.busy_turns += u64::from(moved > 0);
-        if now.saturating_sub(self.housekept) >= HOUSEKEEPING_EVERY {
-            self.housekeep(now);
-        }
-        self.conclude(moved, now)
-    }
-
     /// Wire → host. Returns how many packets came in or went out of the backlog.
     fn receive(&mut self, now: u64) -> usize {
+        let stopping = self.life.is_stopping();
         let mut out = ToHost {
             host: &mut self.host,
             pool: &mut self.pool,
             backlog: &mut self.backlog,
-            counts: &mut self.counts,
-            latency: &mut self.latency,
+            counts: &mut self.life.counts,
+            latency: &mut self.life.latency,
         };
         let before = out.counts.to_host_packets;
         out.retry();
@@ -162,7 +123,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
         if self.coalescer.held_pieces() > out.backlog.limit() {
             self.coalescer.flush(FlushReason::Capacity, &mut out);
         }
-        if self.phase != Phase::Running {
+        if stopping {
             self.coalescer.flush(FlushReason::Shutdown, &mut out);
         }
         out.recycle(&mut self.coalescer);
@@ -178,33 +139,6 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
         self.wire.fill(&mut self.pool, most.saturating_sub(inbound));
     }
 
-    fn give_sign_of_life(&mut self, now: u64) {
-        let due = now.saturating_sub(self.beaten) >= BEAT_EVERY || self.beaten == 0;
-        if due && self.phase == Phase::Running {
-            self.beat.alive(now);
-            self.beaten = now;
-        }
-    }
-
-    pub(super) fn end_sign_of_life(&self) {
-        self.beat.stop();
-    }
-
-    /// Publishes the counts and does what it is told; no more can be waiting than the mailbox holds.
-    pub(super) fn housekeep(&mut self, now: u64) {
-        self.housekept = now;
-        self.counts.statistics = self.wire.statistics();
-        self.counts.ledger = self.ledger();
-        self.mailbox.counters.publish(&self.counts);
-        while let Some(command) = self.mailbox.take() {
-            match command {
-                Command::Stop => self.begin_stop(End::Stopped, now),
-                Command::Times(empty) => self.mailbox.answer(self.latency.swap(empty)),
-                Command::Switch(gro) => self.switch(&gro),
-            }
-        }
-    }
-
     /// Coalesces by `gro` from the next packet on. What is held goes to the host first, behind what waits
     /// there already, so that nothing changes places.
     fn switch(&mut self, gro: &GroConfig) {
@@ -212,22 +146,12 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
             host: &mut self.host,
             pool: &mut self.pool,
             backlog: &mut self.backlog,
-            counts: &mut self.counts,
-            latency: &mut self.latency,
+            counts: &mut self.life.counts,
+            latency: &mut self.life.latency,
         };
         self.coalescer.switch(gro, &mut out);
         out.recycle(&mut self.coalescer);
-        self.mailbox.has_switched();
-    }
-
-    /// A command is there: the next turn looks.
-    pub(super) const fn expect_command(&mut self) {
-        self.housekept = 0;
-    }
-
-    /// Whether it gives no sign of life any more.
-    pub(super) fn is_stopping(&self) -> bool {
-        self.phase != Phase::Running
+        self.life.mailbox.has_switched();
     }
 
     /// Where every frame is.
@@ -239,6 +163,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
             free: self.pool.len() as u32,
             held: self.coalescer.held_pieces() as u32,
             backlog: self.backlog.frames() as u32,
+            handed: 0,
             rings: self.wire.rings(),
             lost: umem.lost(),
         }
@@ -247,7 +172,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
     /// What has been counted so far.
     #[must_use]
     pub const fn counts(&self) -> &Counts {
-        &self.counts
+        &self.life.counts
     }
 
     /// Received packets that have not gone to the host yet: those in trains, and the backlog's.
@@ -265,6 +190,104 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
     /// Its ports and next hops, for tests that are the other side.
     pub const fn sides(&mut self) -> (&mut N, &mut T, &mut R) {
         (&mut self.wire, &mut self.host, &mut self.hops)
+    }
+}
+
+impl<'u, N, T, R> Worker<'u, N, T, R>
+where
+    N: FramePort<'u> + AsFd,
+    T: HostPort + AsFd,
+    R: NextHops,
+{
+    /// One iteration. `now` is the time in nanoseconds of `CLOCK_MONOTONIC`, read once.
+    pub fn turn(&mut self, now: u64) -> Turn {
+        Work::turn(self, now)
+    }
+
+    /// Begins to end. What has been received is handed over, what the host has sent is sent, and
+    /// what cannot go within a fifth of a second is dropped and counted.
+    pub fn begin_stop(&mut self, end: End, now: u64) {
+        Stop::begin_stop(self, end, now);
+    }
+
+    /// Works until it is told to stop, or a device vanishes.
+    #[must_use]
+    pub fn run(mut self) -> Report {
+        run(&mut self);
+        self.report()
+    }
+
+    /// What it says at the end.
+    #[must_use]
+    pub fn report(self) -> Report {
+        self.life.report()
+    }
+}
+
+impl<'u, N, T, R> Work for Worker<'u, N, T, R>
+where
+    N: FramePort<'u> + AsFd,
+    T: HostPort + AsFd,
+    R: NextHops,
+{
+    fn life(&mut self) -> &mut Life {
+        &mut self.life
+    }
+
+    fn work(&mut self, now: u64) -> usize {
+        let back = self.wire.complete(&mut self.pool);
+        let moved = self.receive(now) + self.send(now) + back;
+        self.refill();
+        if self.wire.doorbell() == Liveness::Gone {
+            self.begin_stop(End::WireGone, now);
+        }
+        moved
+    }
+
+    fn gauge(&mut self) {
+        self.life.counts.statistics = self.wire.statistics();
+        self.life.counts.ledger = self.ledger();
+    }
+
+    fn obey(&mut self, command: Command) {
+        if let Command::Switch(gro) = command {
+            self.switch(&gro);
+        }
+    }
+
+    fn is_drained(&mut self, end: End) -> bool {
+        let nothing_to_hand_over = self.backlog.frames() == 0 && self.coalescer.held() == 0;
+        let nothing_to_send = !self.has_waiting() && self.wire.rings().outbound() == 0;
+        nothing_to_hand_over && (nothing_to_send || end == End::WireGone)
+    }
+
+    fn abandon(&mut self) {
+        let mut out = ToHost {
+            host: &mut self.host,
+            pool: &mut self.pool,
+            backlog: &mut self.backlog,
+            counts: &mut self.life.counts,
+            latency: &mut self.life.latency,
+        };
+        out.abandon();
+        out.recycle(&mut self.coalescer);
+        self.abandon_waiting();
+    }
+
+    fn deadline(&self) -> Option<u64> {
+        self.coalescer.deadline()
+    }
+
+    fn is_stuck(&mut self) -> bool {
+        self.wire.rings().transmit > 0 || self.has_waiting() || self.backlog.frames() > 0
+    }
+
+    fn watch<'s>(&'s self, descriptors: &mut ArrayVec<PollFd<'s>, MOST_WATCHED>) {
+        descriptors.push(PollFd::new(self.wire.as_fd(), PollFlags::POLLIN));
+        // A packet of the host waits: more of them change nothing.
+        if !self.has_waiting() {
+            descriptors.push(PollFd::new(self.host.as_fd(), PollFlags::POLLIN));
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! What a worker has counted, as the supervisor hears it.
 
+use sluice_common::Side;
 use sluice_common::reason::{DropReason, FlushReason};
 
-use crate::observe::report::{Counters, LatencyReport, LedgerReport, WorkerReport};
-use crate::observe::{Counts, Histogram, Ledger, Times};
+use crate::observe::report::{Counters, LatencyReport, LedgerReport, SideReport, WorkerReport};
+use crate::observe::{Counts, Histogram, Ledger, SideCounts, Times};
 use crate::port::Statistics;
 
 /// A worker's counts under their labels.
@@ -22,9 +23,29 @@ pub(super) fn worker_report(
         flushes: labelled(FlushReason::ALL.iter().map(|&r| (r.label(), counts.released(r)))),
         drops: labelled(DropReason::ALL.iter().map(|&r| (r.label(), counts.dropped(r)))),
         socket: labelled(statistics(counts.statistics)),
+        sides: sides(counts),
         ledger: ledger(&counts.ledger),
         latency: percentiles(&times.stay),
         held: percentiles(&times.held),
+    }
+}
+
+/// What was counted for each port; nothing in a mode that has one.
+fn sides(counts: &Counts) -> Vec<SideReport> {
+    let used = counts.sides.iter().any(|side| side.plain().any(|(_, count)| count > 0));
+    let sides = Side::BOTH.iter().filter(|_| used);
+    sides.map(|&side| side_report(side, &counts.sides[side.index()])).collect()
+}
+
+fn side_report(side: Side, counts: &SideCounts) -> SideReport {
+    let released = FlushReason::ALL.iter().map(|&r| (r.label(), counts.released[r.index()]));
+    let dropped = DropReason::ALL.iter().map(|&r| (r.label(), counts.dropped[r.index()]));
+    SideReport {
+        side: side.label().to_owned(),
+        counters: labelled(counts.plain()),
+        flushes: labelled(released),
+        drops: labelled(dropped),
+        socket: labelled(statistics(counts.statistics)),
     }
 }
 
@@ -52,6 +73,7 @@ fn ledger(ledger: &Ledger) -> LedgerReport {
         free: ledger.free,
         held: ledger.held,
         backlog: ledger.backlog,
+        handed: ledger.handed,
         inbound: ledger.rings.inbound(),
         outbound: ledger.rings.outbound(),
         balanced: ledger.is_balanced(),

@@ -127,6 +127,9 @@ pub struct WorkerReport {
     pub drops: Counters,
     /// What the kernel counts for the socket (`XDP_STATISTICS`).
     pub socket: Counters,
+    /// In wire mode what it counted for each port, in the order of the configuration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sides: Vec<SideReport>,
     /// Where its frames are.
     pub ledger: LedgerReport,
     /// Time from the receive ring to the hand-over.
@@ -134,6 +137,21 @@ pub struct WorkerReport {
     /// Of it, the time in the coalescer, of those trains that were held beyond the turn in which they began.
     #[serde(default)]
     pub held: LatencyReport,
+}
+
+/// What one worker of wire mode has counted for one port.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SideReport {
+    /// Which: `a` or `b`.
+    pub side: String,
+    /// What came in by this port and what became of it, and what left through it.
+    pub counters: Counters,
+    /// Trains of what came in, by the reason of their release.
+    pub flushes: Counters,
+    /// Packets that came in and were dropped in user space, by reason.
+    pub drops: Counters,
+    /// What the kernel counts for the socket (`XDP_STATISTICS`).
+    pub socket: Counters,
 }
 
 /// The frames of one worker, by who has them.
@@ -147,6 +165,9 @@ pub struct LedgerReport {
     pub held: u32,
     /// In the backlog.
     pub backlog: u32,
+    /// Handed to other workers.
+    #[serde(default)]
+    pub handed: u32,
     /// The kernel's, to receive into.
     pub inbound: u32,
     /// The kernel's, to send.

@@ -101,11 +101,12 @@ fn about_worker(worker: &WorkerReport) -> Table {
     let core = worker.core.map_or_else(|| "any".to_owned(), |core| core.to_string());
     table.add_row(["core".to_owned(), core]);
     table.add_row(["CPU time".to_owned(), format!("{:.3} s", worker.cpu_ms as f64 / 1e3)]);
-    let LedgerReport { total, free, held, backlog, inbound, outbound, balanced } = worker.ledger;
+    let LedgerReport { total, free, held, backlog, handed, inbound, outbound, balanced } =
+        worker.ledger;
     let balance = if balanced { "balanced" } else { "NOT BALANCED" };
     let frames = format!(
-        "{total}: {free} free, {held} held, {backlog} in the backlog, {inbound} to receive, \
-         {outbound} to send; {balance}"
+        "{total}: {free} free, {held} held, {backlog} in the backlog, {handed} handed on, \
+         {inbound} to receive, {outbound} to send; {balance}"
     );
     table.add_row(["frames".to_owned(), frames]);
     table.add_row(["ring to hand-over".to_owned(), times_text(&worker.latency)]);
