@@ -41,6 +41,7 @@
 //! | `threads` | the threads of a process and the time each has run |
 //! | `sluice` | the program itself, running in a namespace |
 //! | `stats` | what it counts |
+//! | `crossed` | what it counts for a port of wire mode |
 //! | `tcp` | TCP connections, and what the kernel says of them |
 //! | `stream` | a connection that never rests, and how well it fared |
 //! | `datagrams` | numbered datagrams, and which of them arrived |
@@ -57,6 +58,7 @@ mod between;
 mod bridge;
 mod capture;
 mod commands;
+mod crossed;
 mod datagrams;
 mod iperf;
 mod line;
@@ -79,6 +81,7 @@ pub use between::{A, A_V4, A_V6, B, B_V4, B_V6, LEFT, RIGHT, WireLab, WireWiring
 pub use bridge::Bridge;
 pub use capture::{Capture, Captured, Direction};
 pub use commands::{Documented, documented, top};
+pub use crossed::Crossed;
 pub use datagrams::{Datagrams, Fared, Pace};
 pub use iperf::Iperf;
 pub use line::{Impairment, OVERTAKING};
