@@ -14,7 +14,7 @@ use super::switches::Switches;
 use super::workers::{AnyWorker, PairWorker};
 use super::{DataPlaneError, cores};
 use crate::config::{Config, MAX_QUEUES, Port, ZeroCopy};
-use crate::pipeline::{Handle, NoHost, WireConfig, WireWorker};
+use crate::pipeline::{Answers, Handle, NoHost, WireConfig, WireWorker};
 use crate::steer::insert_socket;
 use crate::xsk::{FrameCount, Heartbeat, Pages, Pool, RingSize, Umem, XskPort, open_pair};
 
@@ -34,15 +34,15 @@ pub(super) async fn everything<'u>(
     maps: &[Maps],
 ) -> Result<Ready<'u>, DataPlaneError> {
     let queues = setup.ports[0].queues.len();
-    let workers = config.worker.count.unwrap_or(queues).max(queues);
+    let workers = config.worker.count.map_or(queues, |count| queues.max(count as usize));
     let switches = Switches::new(config.offload.clone(), None);
     let template = WireConfig {
         queue: 0,
         gro: switches.offload(setup.features).coalescing(random_keys()?),
         mtus: mtus(config, setup).await?,
         translate: config.wire.translate,
-        flows: config.wire.flows,
-        answers: config.wire.answers,
+        flows: config.wire.flows as usize,
+        answers: Answers { from: config.wire.icmp_from, per_second: config.wire.icmp_rate },
         idle: config.worker.idle,
         fail_open: config.worker.fail_open,
     };
@@ -67,8 +67,14 @@ pub(super) async fn everything<'u>(
         }
         let beats = Side::BOTH.map(|side| beats[side.index()].beat(served[side.index()]));
         let settings = WireConfig { queue: served[0], ..template };
-        let (worker, handle) =
-            WireWorker::new(settings, pool, ports, NoHost, config.stage.clone(), beats)?;
+        let (worker, handle) = WireWorker::new(
+            settings,
+            pool,
+            ports,
+            NoHost,
+            sluice_common::stage::AnyStage::default(),
+            beats,
+        )?;
         let (handle, settler) = handle.into_parts();
         ready.handles.push(handle);
         ready.settlers.push(settler);
@@ -91,7 +97,7 @@ fn add_helpers<'u>(
     let owners = pairs.len();
     for (number, index) in (highest + 1..).zip(owners..workers) {
         let owner = &mut pairs[index % owners];
-        let (helper, handle) = owner.helper(number, config.stage.clone())?;
+        let (helper, handle) = owner.helper(number, sluice_common::stage::AnyStage::default())?;
         let (handle, settler) = handle.into_parts();
         ready.workers.push(AnyWorker::Helper(Box::new(helper)));
         ready.handles.push(handle);
