@@ -8,6 +8,7 @@
 //! | `workers` | a worker of any mode |
 //! | `cores` | which worker runs where |
 //! | `work` | the workers' threads, and the talk with the supervisor meanwhile |
+//! | `settle` | stage and answers that change while they work |
 //! | `switches` | features that change while they work |
 //! | `count` | what a worker has counted, as the supervisor hears it |
 //!
@@ -19,6 +20,7 @@ mod count;
 mod error;
 mod host;
 mod open;
+mod settle;
 mod switches;
 mod wire;
 mod work;
@@ -78,7 +80,7 @@ fn live(
     let opened = Answer::Opened(ready.opened.clone());
     runtime.block_on(line.say(&opened))?;
     match runtime.block_on(line.hear())? {
-        Some(Order::Go) => work::work(runtime, line, ready),
+        Some(Order::Go) => work::work(runtime, line, ready, setup.file),
         Some(Order::Stop) => Ok(runtime.block_on(line.say(&Answer::Stopped(Vec::new())))?),
         other => Err(DataPlaneError::OutOfTurn { heard: format!("{other:?}") }),
     }

@@ -10,11 +10,12 @@ use super::super::netlink;
 use super::super::nic::{Nic, xdp_capabilities};
 use super::super::protocol::{Opened, OpenedQueue, Setup};
 use super::open::{Maps, Ready, checked_mtu, queue_config, random_keys};
+use super::settle::answers;
 use super::switches::Switches;
 use super::workers::{AnyWorker, PairWorker};
 use super::{DataPlaneError, cores};
 use crate::config::{Config, MAX_QUEUES, Port, ZeroCopy};
-use crate::pipeline::{Answers, Handle, NoHost, WireConfig, WireWorker};
+use crate::pipeline::{Handle, NoHost, WireConfig, WireWorker};
 use crate::steer::insert_socket;
 use crate::xsk::{FrameCount, Heartbeat, Pages, Pool, RingSize, Umem, XskPort, open_pair};
 
@@ -42,7 +43,7 @@ pub(super) async fn everything<'u>(
         mtus: mtus(config, setup).await?,
         translate: config.wire.translate,
         flows: config.wire.flows as usize,
-        answers: Answers { from: config.wire.icmp_from, per_second: config.wire.icmp_rate },
+        answers: answers(config),
         idle: config.worker.idle,
         fail_open: config.worker.fail_open,
     };

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::convert::Infallible;
 use std::future::pending;
+use std::path::PathBuf;
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::super::protocol::{Answer, Line, Order};
 use super::DataPlaneError;
 use super::count::worker_report;
 use super::open::Ready;
+use super::settle::Settling;
 use super::switches::Switches;
 use super::workers::AnyWorker;
 use crate::observe::report::WorkerReport;
@@ -45,6 +47,12 @@ impl Drop for Farewell {
     }
 }
 
+/// What may change while the workers work.
+struct Changing {
+    switches: Switches,
+    settling: Settling,
+}
+
 /// Why the talk with the supervisor is over.
 enum Over {
     /// It says stop.
@@ -60,8 +68,11 @@ pub(super) fn work(
     runtime: &Runtime,
     line: &mut Line,
     ready: Ready<'_>,
+    file: PathBuf,
 ) -> Result<(), DataPlaneError> {
-    let Ready { workers, handles, cores, resolver, switches, .. } = ready;
+    let Ready { workers, handles, settlers, cores, resolver, switches, .. } = ready;
+    let workers_of = handles.iter().map(Handle::queue).zip(settlers).collect();
+    let changing = Changing { switches, settling: Settling { file, workers: workers_of } };
     let mut watched: Vec<_> = handles.into_iter().zip(&cores).map(watch).collect();
     let (farewell, mut ended) = unbounded_channel();
     thread::scope(|scope| {
@@ -73,7 +84,7 @@ pub(super) fn work(
         }
         let over = runtime.block_on(async {
             tokio::select! {
-                over = talk(line, &mut watched, &switches, &mut ended) => over,
+                over = talk(line, &mut watched, &changing, &mut ended) => over,
                 never = keep_current(resolver) => match never {},
             }
         });
@@ -130,7 +141,7 @@ async fn keep_current(resolver: Option<Resolver>) -> Infallible {
 async fn talk(
     line: &mut Line,
     watched: &mut [Watched],
-    switches: &Switches,
+    changing: &Changing,
     ended: &mut UnboundedReceiver<usize>,
 ) -> Result<Over, DataPlaneError> {
     loop {
@@ -140,7 +151,10 @@ async fn talk(
                 Some(Order::Report) => line.say(&Answer::Report(report(watched))).await?,
                 Some(Order::Switch(active)) => {
                     let handles = watched.iter().map(|worker| &worker.handle);
-                    line.say(&Answer::Switched(switches.apply(active, handles))).await?;
+                    line.say(&Answer::Switched(changing.switches.apply(active, handles))).await?;
+                }
+                Some(Order::Settle { config }) => {
+                    line.say(&Answer::Settled(changing.settling.apply(&config))).await?;
                 }
                 Some(Order::Stop) => return Ok(Over::Stop),
                 Some(order) => {
