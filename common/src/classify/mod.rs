@@ -12,10 +12,12 @@
 #[cfg(feature = "alloc")]
 mod compile;
 mod rule;
+mod size;
 
 #[cfg(feature = "alloc")]
 pub use compile::{Compiled, PrefixEntry};
 pub use rule::{Invalid, PortRange, Prefix, Rule};
+pub use size::{is_too_large, longest_frame};
 
 use crate::reason::VerdictReason;
 use crate::wire::{Addresses, Fragment, Headers, Ports, Protocol, Unparsed};
