@@ -136,6 +136,19 @@ impl Decision {
         };
         Self { verdict, rule: Some(rule), reason }
     }
+
+    /// The same about a frame that [is too large](is_too_large) for the port it would leave through. What is
+    /// not dropped is for the worker, who can cut it or answer its sender.
+    #[inline(always)]
+    #[must_use]
+    pub const fn about_too_large(self) -> Self {
+        match self.verdict {
+            Action::Pass => {
+                Self { verdict: Action::Steer, reason: VerdictReason::TooLarge, rule: self.rule }
+            }
+            Action::Steer | Action::Drop => self,
+        }
+    }
 }
 
 /// Decides about a packet from what [`Headers::parse`] made of it.

@@ -7,6 +7,7 @@
 //! | `tables` | rules into maps, one half at a time |
 //! | `attach` | native, else generic; who is there already |
 //! | `counters` | what was decided, and why |
+//! | `peer` | the other port of a wire |
 //! | `sockets` | AF_XDP sockets into the XSKMAP |
 //! | `error` | what can go wrong, and what to do about it |
 
@@ -14,6 +15,7 @@ mod attach;
 mod counters;
 mod error;
 mod object;
+mod peer;
 mod program;
 mod sockets;
 mod tables;
@@ -22,5 +24,6 @@ pub use attach::{AttachMode, Attached, Foreign};
 pub use counters::{RuleCount, SteerCounters};
 pub use error::SteerError;
 pub use object::OBJECT;
+pub use peer::Peer;
 pub use program::{Buffers, Steering};
 pub use sockets::{insert_socket, remove_socket};
