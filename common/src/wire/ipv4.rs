@@ -19,6 +19,10 @@ use super::Protocol;
 
 /// Bytes of a header without options.
 pub const HEADER_LEN: usize = 20;
+/// Where the checksum stands in the header.
+pub const CHECKSUM: usize = 10;
+/// Where the source address stands in the header; the destination follows it.
+pub const ADDRESSES: usize = 12;
 /// Fragmentation flag: reserved, must be 0.
 pub const RESERVED: u16 = 0x8000;
 /// Fragmentation flag: do not fragment.
@@ -91,7 +95,7 @@ impl<T: AsRef<[u8]>> Packet<T> {
     /// The header checksum as it stands.
     #[inline(always)]
     pub fn checksum(&self) -> u16 {
-        self.be16(10)
+        self.be16(CHECKSUM)
     }
 }
 
@@ -122,7 +126,7 @@ impl<T: AsMut<[u8]>> Packet<T> {
     /// Sets the header checksum.
     #[inline(always)]
     pub fn set_checksum(&mut self, checksum: u16) {
-        self.put16(10, checksum);
+        self.put16(CHECKSUM, checksum);
     }
 }
 
