@@ -8,6 +8,7 @@
 //! | [`classify`] | steering: which rule matches a packet, at a cost the rules do not change |
 //! | `abi` | the layout of what Sluice's XDP program and user space share (feature `abi`) |
 //! | [`offload`] | trains: coalescing (GRO) and segmentation (GSO) |
+//! | [`stage`] | what happens to a train between two ports (feature `alloc`) |
 //! | [`reason`] | why: one name for each verdict, release and drop |
 //! | `testing` | packets and streams made for tests (feature `testing`) |
 //!
@@ -29,6 +30,8 @@ pub mod flow;
 pub mod offload;
 pub mod reason;
 mod side;
+#[cfg(feature = "alloc")]
+pub mod stage;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod wire;
