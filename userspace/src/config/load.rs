@@ -6,7 +6,7 @@ use toml::de::DeTable;
 
 use super::source::Source;
 use super::table::Table;
-use super::{Config, ConfigError, Mode, Offload, Port, port, rule, sections};
+use super::{Config, ConfigError, Mode, Offload, Port, port, rule, sections, stage};
 
 impl Config {
     /// Reads and checks the configuration in `file`.
@@ -92,6 +92,7 @@ fn read_root(root: Table<'_>) -> Config {
         rules: rule::read_all(&root),
         offload: sections::offload(root.table("offload"), mode),
         control: sections::control(root.table("control")),
+        stage: stage::read(&root, mode, &ports),
         ports,
     };
     root.finish();
