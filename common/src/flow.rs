@@ -44,6 +44,36 @@ impl FlowKey {
         let through = Through { kind, id, addresses: outer.addresses };
         Self::of(inner).map(|flow| Self { tunnel: Some(through), ..flow })
     }
+
+    /// The flow of the packets that go the other way between the same endpoints, through the same tunnel.
+    #[inline]
+    #[must_use]
+    pub fn reversed(&self) -> Self {
+        Self {
+            addresses: self.addresses.reversed(),
+            ports: self.ports.reversed(),
+            tunnel: self.tunnel.map(Through::reversed),
+            ..*self
+        }
+    }
+
+    /// The same for both directions of a connection: that of the two whose source is not above its destination.
+    #[inline]
+    #[must_use]
+    pub fn undirected(self) -> Self {
+        let Ports { src: from, dst: to } = self.ports;
+        let in_order = match self.addresses {
+            Addresses::V4 { src, dst } => (src, from) <= (dst, to),
+            Addresses::V6 { src, dst } => (src, from) <= (dst, to),
+        };
+        if in_order { self } else { self.reversed() }
+    }
+}
+
+impl Through {
+    const fn reversed(self) -> Self {
+        Self { addresses: self.addresses.reversed(), ..self }
+    }
 }
 
 /// Whole words, not bytes: half the time of a derived hash.
@@ -134,6 +164,44 @@ mod tests {
             hash(&FlowKey { addresses: v6, ..one }),
             hash(&FlowKey { addresses: swapped, ..one })
         );
+    }
+
+    #[test]
+    fn both_directions_of_a_connection_are_one_without_direction_and_others_are_others() {
+        let (a, b) = ([10, 0, 0, 1], [10, 0, 0, 2]);
+        let there = key(a, b, 5000, 80);
+        for (one, other) in [
+            (there, key(b, a, 80, 5000)),
+            (key(a, a, 1, 2), key(a, a, 2, 1)),
+            (in_tunnel(there, [a, b]), in_tunnel(key(b, a, 80, 5000), [b, a])),
+        ] {
+            assert_eq!(one.undirected(), other.undirected());
+        }
+        let others = [key(a, b, 80, 5000), key(a, b, 5000, 81), in_tunnel(there, [a, b])];
+        for other in others {
+            assert_ne!(there.undirected(), other.undirected(), "{other:?}");
+        }
+    }
+
+    fn in_tunnel(key: FlowKey, [src, dst]: [[u8; 4]; 2]) -> FlowKey {
+        let addresses = Addresses::V4 { src, dst };
+        FlowKey { tunnel: Some(Through { kind: TunnelKind::Vxlan, id: 1, addresses }), ..key }
+    }
+
+    #[test]
+    fn the_way_back_has_both_ends_swapped() {
+        let there = key([10, 0, 0, 1], [10, 0, 0, 2], 1, 2);
+        assert_eq!(there.reversed(), key([10, 0, 0, 2], [10, 0, 0, 1], 2, 1));
+        let v6 = Addresses::V6 { src: [1; 16], dst: [2; 16] };
+        let addresses = Addresses::V4 { src: [192, 0, 2, 1], dst: [192, 0, 2, 2] };
+        let tunnel = Some(Through { kind: TunnelKind::Gre, id: 9, addresses });
+        let there = FlowKey { addresses: v6, tunnel, ..there };
+        let back = there.reversed();
+        assert_eq!(back.addresses, Addresses::V6 { src: [2; 16], dst: [1; 16] });
+        let through = back.tunnel.unwrap();
+        let addresses = Addresses::V4 { src: [192, 0, 2, 2], dst: [192, 0, 2, 1] };
+        assert_eq!((through.id, through.addresses), (9, addresses));
+        assert_eq!(back.reversed(), there);
     }
 
     #[test]

@@ -8,6 +8,9 @@
 //! | [`classify`] | steering: which rule matches a packet, at a cost the rules do not change |
 //! | `abi` | the layout of what Sluice's XDP program and user space share (feature `abi`) |
 //! | [`offload`] | trains: coalescing (GRO) and segmentation (GSO) |
+//! | [`translate`] | links of different MTU: the MSS of SYNs, segment sizes, IPv4 fragments |
+//! | [`answer`] | what senders of packets that are too large are told |
+//! | [`stage`] | what happens to a train between two ports (feature `alloc`) |
 //! | [`reason`] | why: one name for each verdict, release and drop |
 //! | `testing` | packets and streams made for tests (feature `testing`) |
 //!
@@ -23,14 +26,18 @@ extern crate std;
 
 #[cfg(feature = "abi")]
 pub mod abi;
+pub mod answer;
 pub mod checksum;
 pub mod classify;
 pub mod flow;
 pub mod offload;
 pub mod reason;
 mod side;
+#[cfg(feature = "alloc")]
+pub mod stage;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod translate;
 pub mod wire;
 
 pub use side::Side;

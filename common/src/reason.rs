@@ -187,6 +187,14 @@ reasons! {
         TooManySegments = "too_many_segments",
         /// Larger than the port's MTU, and not to be segmented.
         TooLarge = "too_large",
+        /// G7: to fit the other side the packet would have to be cut, which would make its wrong checksum right.
+        BadChecksum = "bad_checksum",
+        /// The stage dropped the train.
+        Stage = "stage",
+        /// The helper that has the flow is behind, or as many frames are with helpers as may be.
+        HelperBusy = "helper_busy",
+        /// A packet came back from a helper and found no room to leave through its port.
+        HandedBackFull = "handed_back_full",
         /// Not an IP packet.
         NotIp = "not_ip",
         /// The kernel's own path took neither: the next hop is unknown and the kernel refused.

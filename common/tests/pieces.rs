@@ -3,45 +3,12 @@
 use etherparse::{NetHeaders, PacketHeaders, TransportHeader};
 use proptest::prelude::*;
 use sluice_common::offload::{
-    Buffer, Checksum, ChecksumMode, Coalescer, GroConfig, RxChecksum, Segmenter, Train, VnetHeader,
+    Checksum, ChecksumMode, Coalescer, GroConfig, RxChecksum, Segmenter, Train, VnetHeader,
 };
 use sluice_common::reason::FlushReason;
-use sluice_common::testing::{Event, Field, Packet, stream};
+use sluice_common::testing::{Cut, Event, Field, Packet, stream};
 use sluice_common::wire::tcp::Flags;
 use sluice_common::wire::{Headers, Link, Tunnel, TunnelPorts};
-
-/// A packet in as many buffers as it was cut into.
-#[derive(Clone, Debug)]
-struct Cut(Vec<Vec<u8>>);
-
-impl Cut {
-    /// `bytes`, cut at each of `places` that lies inside; in order.
-    fn at(bytes: &[u8], places: &[usize]) -> Self {
-        let mut pieces = Vec::new();
-        let mut begin = 0;
-        for &place in places {
-            let place = place.clamp(begin, bytes.len());
-            pieces.push(bytes[begin..place].to_vec());
-            begin = place;
-        }
-        pieces.push(bytes[begin..].to_vec());
-        Self(pieces)
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        self.0.concat()
-    }
-}
-
-impl Buffer for Cut {
-    fn head(&self) -> &[u8] {
-        &self.0[0]
-    }
-
-    fn rest(&self) -> impl Iterator<Item = &[u8]> {
-        self.0[1..].iter().map(Vec::as_slice)
-    }
-}
 
 /// All there is to say of what came out: reason, shape, headers, bytes, and the packets themselves.
 #[derive(Debug, PartialEq)]

@@ -2,8 +2,9 @@
 
 use core::error::Error;
 
-use sluice_common::offload::{Coalescer, GroConfig, Segmenter, Train, VnetHeader};
+use sluice_common::offload::{Coalescer, Cut, GroConfig, Segmenter, Train, VnetHeader};
 use sluice_common::reason::{DropReason, FlushReason};
+use sluice_common::stage::{AnyStage, Verdict};
 use sluice_common::wire::{Headers, Link};
 
 fn is_sent_and_shared<T: Send + Sync>() {}
@@ -13,7 +14,9 @@ fn the_engine_goes_where_its_buffers_may_go() {
     is_sent_and_shared::<Coalescer<Vec<u8>>>();
     is_sent_and_shared::<Train<Box<[u8]>>>();
     is_sent_and_shared::<Segmenter<'_>>();
+    is_sent_and_shared::<Cut<'_, Vec<u8>>>();
     is_sent_and_shared::<(Headers, VnetHeader, GroConfig, FlushReason)>();
+    is_sent_and_shared::<(AnyStage, Verdict)>();
 }
 
 #[test]

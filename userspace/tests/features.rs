@@ -156,6 +156,20 @@ fn f2_hardware_and_driver_are_told_apart() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn queues_and_their_share_of_the_packets_are_told() -> Result<()> {
+    let lab = Lab::new()?;
+    lab.dut.exec("ethtool", &format!("-L {DUT} rx 1"))?;
+    let told = report(&lab, DUT)?;
+    assert_eq!((&told["queues"], &told["queues_max"]), (&json!(1), &json!(2)));
+    assert_eq!(told["rss"], Value::Null);
+    let table = text(&features(&lab, &[DUT])?.stdout);
+    assert!(table.contains("1, at most 2"), "{table}");
+    assert!(table.contains("none: the driver has no indirection table"), "{table}");
+    assert_eq!(report(&lab, "lo")?["queues_max"], Value::Null, "fixed");
+    Ok(())
+}
+
 /// What went through between now and `more` bytes from now.
 fn carried_meanwhile(sluice: &Sluice, stream: &Stream) -> Result<Carried> {
     // What is on its way under the old rules.

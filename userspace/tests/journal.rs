@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::Result;
 use sluice::control::journal::{Change, Journal, JournalError};
 use sluice::control::netlink;
+use sluice::control::nic::rss::{Channels, ChannelsChange, IndirectionChange};
 use sluice::control::routes::{Family, PolicyRule, Selector};
 use sluice::control::sysctl::Setting;
 use sluice_lab::{Namespace, Process};
@@ -15,6 +16,8 @@ use tempfile::TempDir;
 
 const IFACE: &str = "lo";
 const KEY: &str = "ipv4/conf/lo/rp_filter";
+/// An interface with queues, and one that is set down.
+const PORTS: [&str; 2] = ["eth1", "eth2"];
 /// Says to the copy of this test program that plays the killed supervisor where to put its journal.
 const FOLDER: &str = "SLUICE_TEST_JOURNAL";
 /// And how far it gets before it is killed.
@@ -27,7 +30,7 @@ fn inside<T: Send>(namespace: &Namespace, body: impl AsyncFnOnce() -> T + Send) 
     })
 }
 
-fn changes() -> [Change; 2] {
+fn changes() -> Vec<Change> {
     let selector = Selector {
         family: Family::V4,
         ip_proto: 6,
@@ -38,13 +41,42 @@ fn changes() -> [Change; 2] {
     };
     let rule = PolicyRule { priority: 1000, selector, table: 21_000 };
     let setting = Setting { key: KEY.to_owned(), old: "0".to_owned(), new: "2".to_owned() };
-    [Change::Rule(rule), Change::Sysctl(setting)]
+    let [iface, down] = PORTS.map(str::to_owned);
+    let queues = |rx| Channels { combined: 0, rx, tx: 2 };
+    vec![
+        Change::Rule(rule),
+        Change::Sysctl(setting),
+        Change::Channels(ChannelsChange { iface: iface.clone(), old: queues(1), new: queues(2) }),
+        Change::Promiscuous { iface },
+        Change::LinkDown { iface: down },
+    ]
+}
+
+/// A namespace with all that the changes change.
+fn namespace() -> Result<Namespace> {
+    let namespace = Namespace::new("journal")?;
+    let [wide, down] = PORTS;
+    namespace.ip_batch(&format!(
+        "link add {wide} numrxqueues 2 numtxqueues 2 type veth peer name far1\n\
+         link add {down} type veth peer name far2\nlink set {wide} up\nlink set {down} up\n"
+    ))?;
+    namespace.exec("ethtool", &format!("-L {wide} rx 1 tx 2"))?;
+    namespace.run(|| fs::write(format!("/proc/sys/net/{KEY}"), "0"))?;
+    Ok(namespace)
 }
 
 /// What the changes change.
-fn state(namespace: &Namespace) -> Result<(String, String)> {
+fn state(namespace: &Namespace) -> Result<Vec<String>> {
     let value = namespace.run(|| fs::read_to_string(format!("/proc/sys/net/{KEY}")))?;
-    Ok((namespace.ip("rule")?, value))
+    let mut state = vec![namespace.ip("rule")?, value];
+    state.push(namespace.exec("ethtool", &format!("-l {}", PORTS[0]))?);
+    for port in PORTS {
+        let told = namespace.ip(&format!("link show {port}"))?;
+        let flags = told.split_once('<').and_then(|(_, rest)| rest.split_once('>')).unwrap().0;
+        let set = |flag: &str| flags.split(',').any(|one| one == flag);
+        state.push(format!("{port} up {} promiscuous {}", set("UP"), set("PROMISC")));
+    }
+    Ok(state)
 }
 
 fn only_file(folder: &Path) -> PathBuf {
@@ -85,12 +117,13 @@ fn supervisor(namespace: &Namespace, folder: &Path, stage: &str) -> Result<Proce
 }
 
 fn killed(stage: &str) -> Result<()> {
-    let (namespace, folder) = (Namespace::new("journal")?, TempDir::new()?);
-    namespace.run(|| fs::write(format!("/proc/sys/net/{KEY}"), "0"))?;
+    let (namespace, folder) = (namespace()?, TempDir::new()?);
     let before = state(&namespace)?;
     // SIGKILL, and reaped.
     drop(supervisor(&namespace, folder.path(), stage)?);
-    assert_eq!(state(&namespace)? == before, stage == "recorded", "the stage was not reached");
+    for (before, now) in before.iter().zip(state(&namespace)?) {
+        assert_eq!(*before == now, stage == "recorded", "the stage was not reached: {now}");
+    }
 
     inside(&namespace, async || -> Result<()> {
         let mut journal = Journal::open(folder.path(), IFACE)?;
@@ -153,6 +186,75 @@ fn what_was_left_before_the_machine_started_anew_is_forgotten() -> Result<()> {
     let earlier = fs::read_to_string(&file)?.replace(boot.trim(), "an-earlier-boot");
     fs::write(&file, earlier)?;
     assert_eq!(namespace.run(|| Journal::open(folder.path(), IFACE))?.changes(), []);
+    Ok(())
+}
+
+#[test]
+fn a_journal_of_an_earlier_version_is_read() -> Result<()> {
+    let (namespace, folder) = (Namespace::new("journal")?, TempDir::new()?);
+    namespace.run(|| Journal::open(folder.path(), IFACE))?;
+    let file = only_file(folder.path());
+    let earlier = r#""changes": [
+    {"rule": {"priority": 1000, "selector": {"family": "v4", "ip_proto": 6, "from": null, "to": null,
+      "sport": [5000, 6000], "dport": null}, "table": 21000}},
+    {"sysctl": {"key": "ipv4/conf/lo/rp_filter", "old": "0", "new": "2"}}
+  ]"#;
+    let text = fs::read_to_string(&file)?;
+    assert!(text.contains("\"changes\": []"), "{text}");
+    fs::write(&file, text.replace("\"changes\": []", earlier))?;
+    assert_eq!(namespace.run(|| Journal::open(folder.path(), IFACE))?.changes(), &changes()[..2]);
+    Ok(())
+}
+
+#[test]
+fn every_change_is_read_as_it_was_written() -> Result<()> {
+    let (namespace, folder) = (Namespace::new("journal")?, TempDir::new()?);
+    let table =
+        IndirectionChange { iface: "eth1".to_owned(), old: vec![0, 0, 3], new: vec![0, 1, 2] };
+    let all = [changes(), vec![Change::Indirection(table)]].concat();
+    namespace.run(|| Journal::open(folder.path(), IFACE))?.record(all.clone())?;
+    assert_eq!(namespace.run(|| Journal::open(folder.path(), IFACE))?.changes(), all);
+    Ok(())
+}
+
+#[test]
+fn what_is_gone_is_nothing_to_undo() -> Result<()> {
+    let (namespace, folder) = (Namespace::new("journal")?, TempDir::new()?);
+    let table = IndirectionChange { iface: "eth1".to_owned(), old: vec![0], new: vec![1] };
+    let gone = [changes().split_off(2), vec![Change::Indirection(table)]].concat();
+    inside(&namespace, async || -> Result<()> {
+        let mut journal = Journal::open(folder.path(), IFACE)?;
+        journal.record(gone)?;
+        journal.undo(&netlink::connect()?).await?;
+        assert_eq!(journal.changes(), []);
+        Ok(())
+    })
+}
+
+#[test]
+fn one_change_is_undone_and_forgotten_and_the_others_are_kept() -> Result<()> {
+    let (namespace, folder) = (namespace()?, TempDir::new()?);
+    let set = |index: usize| -> Result<bool> { Ok(state(&namespace)?[index].ends_with("true")) };
+    let (promiscuous, all) = (Change::Promiscuous { iface: PORTS[0].to_owned() }, changes());
+    inside(&namespace, async || -> Result<()> {
+        let handle = netlink::connect()?;
+        let mut journal = Journal::open(folder.path(), IFACE)?;
+        for change in &all {
+            journal.apply(change.clone(), &handle).await?;
+        }
+        assert!(set(3)?, "the change was not made");
+        journal.revert(&promiscuous, &handle).await?;
+        assert!(!set(3)?, "the change was not undone");
+        assert!(!journal.changes().contains(&promiscuous));
+        assert_eq!(journal.changes().len(), all.len() - 1);
+        journal.forget(&all[0])?;
+        assert_eq!(journal.changes().len(), all.len() - 2);
+        assert!(namespace.ip("rule")?.contains("lookup 21000"), "what is forgotten stays as it is");
+        Ok(())
+    })?;
+    // On disk too.
+    let kept = namespace.run(|| Journal::open(folder.path(), IFACE))?.changes().to_vec();
+    assert_eq!(kept.len(), all.len() - 2);
     Ok(())
 }
 

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice::config::Idle;
-use sluice::pipeline::{End, Turn, Worker, WorkerConfig};
+use sluice::pipeline::{Answers, End, NoHost, Turn, WireConfig, WireWorker, Worker, WorkerConfig};
 use sluice::port::Sent;
 use sluice::sim::{FixedHops, MemHost, MemPort, Talker};
 use sluice::xsk::{FrameCount, Heartbeat, RingSize, Umem};
+use sluice_common::answer::AnswerFrom;
 use sluice_common::offload::{GroConfig, Hold};
 use sluice_common::reason::DropReason;
+use sluice_common::stage::Forward;
 use sluice_common::testing::{Packet, Tunnel};
 use sluice_common::wire::tcp::Flags;
 
@@ -208,4 +210,56 @@ fn stopping_allocates_nothing() {
     while rig.turn(0) != Turn::Ended {
         rig.now += 10_000_000;
     }
+}
+
+#[test]
+fn wire_mode_allocates_nothing_whether_it_forwards_cuts_fragments_or_answers() {
+    let umem = Umem::heap(FrameCount::new(4096).unwrap());
+    let mut worker = wire(&umem);
+    let large = |packet: Packet| packet.with_payload(&[7; 5_000]).build();
+    let packets = [
+        large(Packet::tcp4()),
+        large(Packet { fragment_word: 0, ..Packet::udp4() }),
+        large(Packet::udp4()),
+        large(Packet::udp6()),
+        Packet { options: vec![2, 4, 0x23, 0], flags: Flags::SYN, ..Packet::tcp4() }.build(),
+        Packet::tcp6().build(),
+    ];
+    let mut talker = Talker::new(9, 0);
+    for turn in 0..400_u64 {
+        for packet in &packets {
+            worker.ports()[0].deliver(packet);
+        }
+        for _ in 0..20 {
+            worker.ports()[1].deliver(&talker.packet(1460, Flags::ACK));
+        }
+        let calls = calls(|| _ = worker.turn(turn * 20_000));
+        assert_eq!(calls, 0, "calls of the allocator in turn {turn}");
+    }
+    let [a, b] = worker.counts().sides;
+    let did = [a.recut_packets, a.fragmented_packets, a.answered_packets, a.mss_rewritten];
+    assert!(did.iter().all(|&count| count > 0), "{a:?}");
+    assert!(b.recut_packets > 0, "{b:?}");
+}
+
+/// A worker between a jumbo network and another.
+fn wire(umem: &Umem) -> WireWorker<'_, MemPort<'_>, NoHost, Forward> {
+    let config = WireConfig {
+        queue: 0,
+        gro: GroConfig::default(),
+        mtus: [9000, 1500],
+        translate: true,
+        flows: 64,
+        answers: Answers { from: AnswerFrom::default(), per_second: 1_000_000 },
+        idle: Idle::Spin,
+        fail_open: Duration::from_millis(100),
+    };
+    let beats = [(); 2].map(|()| Arc::new(Heartbeat::unwatched(1).unwrap()).beat(0));
+    let ports = [(); 2].map(|()| {
+        let mut port = MemPort::new(RingSize::new(256).unwrap());
+        port.multi_buffer = true;
+        port.wire.reserve(40_000, 64 << 20);
+        port
+    });
+    WireWorker::new(config, umem.pool(), ports, NoHost, Forward, beats).unwrap().0
 }

@@ -17,6 +17,8 @@ mod rule;
 pub use compile::{Compiled, PrefixEntry};
 pub use rule::{Invalid, PortRange, Prefix, Rule};
 
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use crate::reason::VerdictReason;
 use crate::wire::{Addresses, Fragment, Headers, Ports, Protocol, Unparsed};
 
@@ -51,6 +53,32 @@ pub enum Field {
 impl Field {
     /// Both ends.
     pub const BOTH: [Self; 2] = [Self::Source, Self::Destination];
+
+    /// The end that this is not.
+    #[inline(always)]
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Source => Self::Destination,
+            Self::Destination => Self::Source,
+        }
+    }
+
+    /// This end's address.
+    #[inline(always)]
+    #[must_use]
+    pub const fn address_of(self, addresses: &Addresses) -> IpAddr {
+        match (self, *addresses) {
+            (Self::Source, Addresses::V4 { src: [a, b, c, d], .. })
+            | (Self::Destination, Addresses::V4 { dst: [a, b, c, d], .. }) => {
+                IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+            }
+            (Self::Source, Addresses::V6 { src: octets, .. })
+            | (Self::Destination, Addresses::V6 { dst: octets, .. }) => {
+                IpAddr::V6(Ipv6Addr::from_octets(octets))
+            }
+        }
+    }
 
     /// This end's port.
     #[inline(always)]

@@ -63,12 +63,15 @@ pub(super) fn full_checksum<'a>(
         total = total.then(sum(payload), before);
         before += payload.len();
     }
-    let checksum = match (total.checksum(), shape.protocol) {
-        // S9: a UDP checksum of 0 would say that there is none.
+    put_checksum(out, start, shape, completed(total, shape.protocol));
+}
+
+/// S9: the transport checksum over `total`. A UDP checksum of 0 would say that there is none.
+pub(super) fn completed(total: Sum, protocol: Option<Protocol>) -> u16 {
+    match (total.checksum(), protocol) {
         (0, Some(Protocol::UDP)) => 0xffff,
         (checksum, _) => checksum,
-    };
-    put_checksum(out, start, shape, checksum);
+    }
 }
 
 /// G27, G28: lengths, header checksum and outer checksum of what stands around the whole, whose inner headers

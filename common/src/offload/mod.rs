@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Coalescer`] | merges consecutive packets of a flow into trains |
 //! | [`Train`] | packets in their own buffers, and the header of the super-packet they make |
+//! | [`Cut`] | cuts a train to segments of another size |
 //! | [`Segmenter`] | cuts a super-packet from a TUN device into wire packets |
 //! | [`Piece`] | what it gives a port that cuts packets itself, but not the tunnels around them |
 //! | [`Limits`] | what bounds the wire packets |
@@ -15,6 +16,8 @@
 
 #[cfg(feature = "alloc")]
 mod buffer;
+#[cfg(feature = "alloc")]
+mod checksums;
 #[cfg(feature = "alloc")]
 mod config;
 #[cfg(feature = "alloc")]
@@ -41,6 +44,8 @@ pub use buffer::Buffer;
 pub use config::{GroConfig, Hold, Reorder};
 #[cfg(feature = "alloc")]
 pub use gro::{Coalescer, Sink};
+#[cfg(feature = "alloc")]
+pub use gso::Cut;
 pub use gso::{Limits, Piece, Segmenter, without_jumbo_option};
 pub use profile::{Profile, RxChecksum};
 #[cfg(feature = "alloc")]
@@ -51,7 +56,7 @@ use crate::wire::{Bytes, ipv6};
 
 /// Length of the IP packet at `network` as its header has it, `None` where the header is cut short.
 #[inline]
-fn ip_len(packet: &[u8], network: usize) -> Option<usize> {
+pub(crate) fn ip_len(packet: &[u8], network: usize) -> Option<usize> {
     match packet.byte(network)? >> 4 {
         6 => Some(usize::from(packet.be16(network + 4)?) + ipv6::HEADER_LEN),
         _ => packet.be16(network + 2).map(usize::from),

@@ -291,7 +291,7 @@ pub(super) fn sum_of_transport(headers: &Headers, end: usize) -> Sum {
 }
 
 /// The sum of the bytes in `range`, which begins in the first piece.
-fn sum_of<H: Buffer>(packet: &H, range: Range<usize>) -> Sum {
+pub(super) fn sum_of<H: Buffer>(packet: &H, range: Range<usize>) -> Sum {
     let head = packet.head();
     let in_head = &head[range.start..range.end.min(head.len())];
     let mut total = sum(in_head);

@@ -74,8 +74,8 @@ pub(super) struct Shape {
 /// A train of one is a packet as it came; a longer one has a header derived from its first packet's.
 #[derive(Debug)]
 pub struct Train<H> {
-    packets: Vec<H>,
-    shape: Shape,
+    pub(super) packets: Vec<H>,
+    pub(super) shape: Shape,
 }
 
 impl Shape {
@@ -97,6 +97,15 @@ impl<H: Buffer> Train<H> {
         &self.packets
     }
 
+    /// The packets, to be changed where they stand: addresses, ports, a tag's VLAN ID, whatever the network
+    /// may change, with the checksums that cover it. All of them alike, or they are no train any more; and
+    /// what is known of the whole stays known: where each header begins and ends, every length, the protocol, the
+    /// flags and whether the checksums are right.
+    #[must_use]
+    pub fn packets_mut(&mut self) -> &mut [H] {
+        &mut self.packets
+    }
+
     /// The packets' buffers. The vector's storage belongs to the coalescer: give it back with
     /// [`recycle`](super::Coalescer::recycle).
     #[must_use]
@@ -113,7 +122,12 @@ impl<H: Buffer> Train<H> {
     /// The headers of the first packet, in a tunnel the outer ones, parsed again; `None` if it is not IP.
     #[must_use]
     pub fn headers(&self) -> Option<Headers> {
-        let ip = self.first().get(self.shape.layout.start().into()..)?;
+        self.headers_at(self.shape.layout.start())
+    }
+
+    /// Those that begin at `network` in the first packet. Offsets in them are from there.
+    pub(super) fn headers_at(&self, network: u16) -> Option<Headers> {
+        let ip = self.first().get(network.into()..)?;
         Headers::parse(ip, Link::None).ok().filter(|_| self.is_ip())
     }
 
@@ -139,6 +153,22 @@ impl<H: Buffer> Train<H> {
     #[must_use]
     pub fn gso_type(&self) -> GsoType {
         if self.is_super() { self.shape.gso_type } else { GsoType::NONE }
+    }
+
+    /// The TCP flags of the whole (G27), in a tunnel those of the inner packet; `None` where there is no TCP
+    /// header, or not all of it.
+    #[must_use]
+    pub fn tcp_flags(&self) -> Option<tcp::Flags> {
+        let is_tcp = self.shape.protocol == Some(Protocol::TCP);
+        self.transport_header_len().filter(|_| is_tcp).map(|_| self.shape.flags)
+    }
+
+    /// Bytes of the TCP or UDP header of each packet, in a tunnel of the inner one; `None` where there is
+    /// none, or not all of it. What [`header_len`](Self::header_len) has beyond it stands before it.
+    #[must_use]
+    pub fn transport_header_len(&self) -> Option<usize> {
+        let Layout { transport, payload, .. } = self.shape.layout;
+        payload.checked_sub(transport).filter(|len| *len > 0).map(usize::from)
     }
 
     /// What is known of the transport checksums.
@@ -209,8 +239,15 @@ impl<H: Buffer> Train<H> {
     /// What follows the header: the payload of each packet, Ethernet padding trimmed. That of a packet
     /// whose buffer has several pieces comes in several.
     pub fn payloads(&self) -> impl Iterator<Item = &[u8]> {
-        let payload = usize::from(self.shape.layout.payload);
-        self.packets.iter().flat_map(move |packet| self.pieces(packet, payload))
+        self.packets.iter().flat_map(|packet| self.payload_pieces(packet))
+    }
+
+    /// The payload of `packet`, piece after piece.
+    pub(super) fn payload_pieces<'a>(
+        &self,
+        packet: &'a H,
+    ) -> impl Iterator<Item = &'a [u8]> + use<'a, H> {
+        self.pieces(packet, self.shape.layout.payload.into())
     }
 
     /// Packet `index` as it came, from its outermost IP header on, Ethernet padding trimmed; one whose buffer
@@ -287,7 +324,7 @@ impl<H: Buffer> Train<H> {
     }
 
     /// Where a packet of this train ends, its padding aside.
-    fn payload_end(&self, packet: &[u8]) -> usize {
+    pub(super) fn payload_end(&self, packet: &[u8]) -> usize {
         let network = usize::from(self.shape.layout.start());
         let ip_len = match self.packets.len() {
             1 => self.ip_len(),

@@ -4,8 +4,9 @@
 //! |---|---|
 //! | [`Packet`] | a packet, field by field, with right, wrong or partial checksums |
 //! | [`Tunnel`] | what may be put around it: VXLAN, Geneve, GRE, IP in IP |
+//! | [`Cut`] | a packet in several buffers |
 //! | [`stream`] | what arrives at a port, told by a few bytes |
-//! | [`round_trip`], [`round_trip_in_pieces`] | what is coalesced comes out complete, in order, and segments to the same bytes |
+//! | [`round_trip`], [`round_trip_in_pieces`] | what is coalesced comes out complete, in order, and segments to the same bytes, or is cut to others that carry the same stream |
 //! | [`parse_any`], [`segment_any`], [`round_trip_of_bytes`] | bodies of fuzz targets |
 //!
 //! Behind the feature `testing`. The unit tests of this crate, its integration tests, the fuzz targets
@@ -13,14 +14,17 @@
 //! here uses the code it tests but for the parser: sums are the naive ones.
 
 mod any;
+mod cut;
 mod ip;
 mod packet;
+mod pieces;
 mod round_trip;
 mod stream;
 mod tunnel;
 
 pub use any::{parse_any, segment_any};
 pub use packet::{Field, Packet};
+pub use pieces::Cut;
 pub use round_trip::{round_trip, round_trip_in_pieces, round_trip_of_bytes};
 pub use stream::{Event, stream};
 pub use tunnel::{Encapsulation, Frame, OuterUdp, Tunnel};

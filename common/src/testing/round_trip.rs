@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::cut::check_cuts;
 use super::stream::Event;
 use crate::checksum::naive;
 use crate::flow::FlowKey;
@@ -33,8 +34,8 @@ impl Buffer for Numbered {
 
 /// Coalesces the packets of `events` and checks all that must hold of what comes out:
 /// nothing is lost or added, no flow's packets change their order, a packet that is alone is as it came,
-/// and a train, written as one linear super-packet, segments to its packets byte for byte (G30).
-/// Returns why each train went.
+/// a train, written as one linear super-packet, segments to its packets byte for byte (G30), and it can be cut
+/// to segments of other sizes. Returns why each train went.
 ///
 /// # Panics
 /// If any of it does not hold.
@@ -76,6 +77,7 @@ pub fn round_trip_in_pieces(events: &[Event], config: GroConfig, piece: usize) -
     check_order(&out, &config);
     for (train, _) in &out {
         check_train(train, &config);
+        check_cuts(train, &config);
     }
     out.into_iter().map(|(_, reason)| reason).collect()
 }
@@ -197,7 +199,7 @@ fn innermost(
 }
 
 /// Makes the transport checksum in the plainest way.
-fn complete(packet: &mut [u8], headers: &Headers) {
+pub(super) fn complete(packet: &mut [u8], headers: &Headers) {
     let is_udp = headers.protocol == Protocol::UDP;
     let at = usize::from(headers.transport) + if is_udp { 6 } else { 16 };
     packet[at..at + 2].fill(0);
@@ -244,7 +246,7 @@ fn transport_sum(packet: &[u8], headers: &Headers) -> u16 {
     naive(&bytes).folded()
 }
 
-fn linear(train: &Train<Numbered>, link: Link, mode: ChecksumMode) -> Vec<u8> {
+pub(super) fn linear<H: Buffer>(train: &Train<H>, link: Link, mode: ChecksumMode) -> Vec<u8> {
     let mut bytes = vec![0; train.header_len(link)];
     let len = train.write_header(&mut bytes, link, mode);
     assert_eq!(len, bytes.len());

@@ -30,6 +30,18 @@ pub enum Addresses {
     },
 }
 
+impl Addresses {
+    /// Those of the packets that go the other way.
+    #[inline]
+    #[must_use]
+    pub const fn reversed(self) -> Self {
+        match self {
+            Self::V4 { src, dst } => Self::V4 { src: dst, dst: src },
+            Self::V6 { src, dst } => Self::V6 { src: dst, dst: src },
+        }
+    }
+}
+
 /// Transport ports, host byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ports {
@@ -37,6 +49,15 @@ pub struct Ports {
     pub src: u16,
     /// Destination port.
     pub dst: u16,
+}
+
+impl Ports {
+    /// Those of the packets that go the other way.
+    #[inline]
+    #[must_use]
+    pub const fn reversed(self) -> Self {
+        Self { src: self.dst, dst: self.src }
+    }
 }
 
 /// Whether a packet is a piece of a larger one.

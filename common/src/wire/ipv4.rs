@@ -15,10 +15,15 @@
 //! └───────────────────────────────────────────────────────────────┘
 //! ```
 
-use super::Protocol;
+use super::{Options, Protocol};
+use crate::checksum::sum;
 
 /// Bytes of a header without options.
 pub const HEADER_LEN: usize = 20;
+/// Where the checksum stands in the header.
+pub const CHECKSUM: usize = 10;
+/// Where the source address stands in the header; the destination follows it.
+pub const ADDRESSES: usize = 12;
 /// Fragmentation flag: reserved, must be 0.
 pub const RESERVED: u16 = 0x8000;
 /// Fragmentation flag: do not fragment.
@@ -27,6 +32,18 @@ pub const DF: u16 = 0x4000;
 pub const MF: u16 = 0x2000;
 /// Mask of the fragment offset, in units of eight bytes.
 pub const OFFSET: u16 = 0x1fff;
+/// In an option's kind: it stands in every fragment, not in the first alone.
+pub const COPIED: u8 = 0x80;
+
+/// The options of the header that `bytes` begin with; `None` if it is not all there, or its length says less
+/// than [`HEADER_LEN`].
+#[inline]
+#[must_use]
+pub fn options(bytes: &[u8]) -> Option<Options<'_>> {
+    let len = Packet::new(bytes)?.header_len();
+    let header = bytes.get(..len).filter(|header| header.len() >= HEADER_LEN)?;
+    Some(Options::new(header, HEADER_LEN))
+}
 
 /// A view of bytes that begin with an IPv4 header.
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +108,7 @@ impl<T: AsRef<[u8]>> Packet<T> {
     /// The header checksum as it stands.
     #[inline(always)]
     pub fn checksum(&self) -> u16 {
-        self.be16(10)
+        self.be16(CHECKSUM)
     }
 }
 
@@ -122,7 +139,18 @@ impl<T: AsMut<[u8]>> Packet<T> {
     /// Sets the header checksum.
     #[inline(always)]
     pub fn set_checksum(&mut self, checksum: u16) {
-        self.put16(10, checksum);
+        self.put16(CHECKSUM, checksum);
+    }
+}
+
+impl<T: AsRef<[u8]> + AsMut<[u8]>> Packet<T> {
+    /// Makes the header checksum.
+    #[inline]
+    pub fn fill_checksum(&mut self) {
+        self.set_checksum(0);
+        let bytes = self.0.as_ref();
+        let checksum = sum(&bytes[..self.header_len().min(bytes.len())]).checksum();
+        self.set_checksum(checksum);
     }
 }
 
@@ -159,5 +187,28 @@ mod tests {
         assert_eq!((packet.total_len(), packet.id(), packet.checksum()), (1500, 9, 0x1234));
         assert_eq!(packet.fragment_word(), MF | 7);
         assert_eq!(bytes[8..10], HEADER[8..10]);
+    }
+
+    #[test]
+    fn the_checksum_covers_the_header_with_its_options_and_no_more() {
+        let mut bytes = [0x5a; 32];
+        bytes[..20].copy_from_slice(&HEADER);
+        Packet::new(&mut bytes[..]).unwrap().fill_checksum();
+        assert_eq!(crate::checksum::naive(&bytes[..24]).folded(), 0xffff);
+        // A length beyond the bytes is the caller's to judge.
+        Packet::new(&mut bytes[..22]).unwrap().fill_checksum();
+        assert_eq!(crate::checksum::naive(&bytes[..22]).folded(), 0xffff);
+    }
+
+    #[test]
+    fn options_are_found_where_the_whole_header_is() {
+        let mut bytes = [0; 24];
+        bytes[..20].copy_from_slice(&HEADER);
+        bytes[20..].copy_from_slice(&[COPIED | 20, 4, 0, 0]);
+        let found = options(&bytes).unwrap().next().unwrap();
+        assert_eq!((found.kind, found.at), (COPIED | 20, 20));
+        assert!(options(&bytes[..23]).is_none());
+        bytes[0] = 0x44;
+        assert!(options(&bytes).is_none());
     }
 }

@@ -21,6 +21,8 @@ pub const HEADER_LEN: usize = 40;
 pub const PAYLOAD_LEN: usize = 4;
 /// Where the fixed header says what follows it.
 pub const NEXT_HEADER: usize = 6;
+/// Where the source address stands in the fixed header; the destination follows it.
+pub const ADDRESSES: usize = 8;
 /// Bytes of a Fragment header (RFC 8200 §4.5).
 pub const FRAGMENT_LEN: usize = 8;
 /// How many extension headers are stepped over before the packet is given up on. The kernel's own

@@ -15,10 +15,28 @@
 //! └───────────────────────────────┴───────────────────────────────┘
 //! ```
 
+use super::Options;
+
 /// Bytes of a header without options.
 pub const HEADER_LEN: usize = 20;
 /// Where the checksum stands in the header: `csum_offset` in a virtio-net header.
 pub const CHECKSUM: usize = 16;
+/// Kind of the option that says the largest segment its sender can take, two bytes of data (RFC 9293 §3.7.1).
+pub const MSS: u8 = 2;
+/// Kind of the option that signs a segment with MD5 (RFC 2385).
+pub const MD5: u8 = 19;
+/// Kind of the option that authenticates a segment, TCP-AO (RFC 5925).
+pub const AO: u8 = 29;
+
+/// The options of the header that `bytes` begin with; `None` if it is not all there, or its length says less
+/// than [`HEADER_LEN`].
+#[inline]
+#[must_use]
+pub fn options(bytes: &[u8]) -> Option<Options<'_>> {
+    let len = Segment::new(bytes)?.header_len();
+    let header = bytes.get(..len).filter(|header| header.len() >= HEADER_LEN)?;
+    Some(Options::new(header, HEADER_LEN))
+}
 
 /// The eight flags of byte 13.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -194,6 +212,19 @@ mod tests {
         let mut bytes = HEADER;
         bytes[12] = 0x40;
         assert_eq!(Segment::new(&bytes[..]).unwrap().options(), [0_u8; 0]);
+    }
+
+    #[test]
+    fn options_are_found_where_the_whole_header_is() {
+        let mut bytes = HEADER;
+        bytes[20..].copy_from_slice(&[MSS, 4, 0x05, 0xb4]);
+        let found = options(&bytes).unwrap().next().unwrap();
+        assert_eq!((found.kind, found.data, found.at), (MSS, &[0x05, 0xb4][..], 20));
+        assert!(options(&bytes[..23]).is_none(), "cut short");
+        bytes[12] = 0x41;
+        assert!(options(&bytes).is_none(), "a data offset below five");
+        bytes[12] = 0x51;
+        assert_eq!(options(&bytes).unwrap().next(), None, "what follows the header is no option");
     }
 
     #[test]

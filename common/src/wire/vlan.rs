@@ -13,11 +13,14 @@ pub const TAG_LEN: usize = 4;
 /// The deepest stack that is parsed: a service tag and a customer tag.
 pub const MAX_TAGS: usize = 2;
 
+/// Mask of the VLAN ID in a tag control information word.
+pub const ID: u16 = 0x0fff;
+
 /// The VLAN ID in a tag control information word.
 #[inline(always)]
 #[must_use]
 pub const fn id(tci: u16) -> u16 {
-    tci & 0x0fff
+    tci & ID
 }
 
 /// The stack of tags of a frame, outermost first.
@@ -51,6 +54,17 @@ impl Tags {
     pub const fn vlan_id(&self) -> u16 {
         if self.count == 0 { 0 } else { id(self.tci[0]) }
     }
+
+    /// The stack with another VLAN ID, below 4096, in the outermost tag, whose priority stays; an untagged
+    /// frame stays untagged.
+    #[inline(always)]
+    #[must_use]
+    pub const fn with_vlan_id(mut self, vlan: u16) -> Self {
+        if self.count > 0 {
+            self.tci[0] = self.tci[0] & !ID | id(vlan);
+        }
+        self
+    }
 }
 
 #[cfg(test)]
@@ -64,5 +78,12 @@ mod tests {
         let two = none.with(0x6000 | 100).unwrap().with(7).unwrap();
         assert_eq!((two.vlan_id(), two.count()), (100, 2));
         assert_eq!(two.with(1), None);
+    }
+
+    #[test]
+    fn another_vlan_id_leaves_priorities_and_inner_tags_alone() {
+        let two = |outer| Tags::default().with(outer).unwrap().with(7).unwrap();
+        assert_eq!(two(0xf000 | 100).with_vlan_id(200), two(0xf000 | 200));
+        assert_eq!(Tags::default().with_vlan_id(200), Tags::default());
     }
 }

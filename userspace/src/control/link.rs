@@ -73,6 +73,44 @@ impl Link {
         result.map_err(|source| error(&self.name, "change the state", source))
     }
 
+    /// Sets the interface down. It loses its carrier with that, and so does a cable's other end; and the
+    /// kernel takes its routes and its global IPv6 addresses away.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub async fn set_down(&self, handle: &Handle) -> Result<(), LinkError> {
+        let message = LinkMessageBuilder::<LinkUnspec>::new().index(self.index).down().build();
+        let result = handle.link().set(message).execute().await;
+        result.map_err(|source| error(&self.name, "change the state", source))
+    }
+
+    /// Has the interface receive what is addressed to others too, or no longer (`IFF_PROMISC`). Drivers
+    /// also stop to filter VLANs meanwhile: with `rx-vlan-filter` on, a NIC drops tagged packets of a VLAN
+    /// that no interface above it has.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub async fn set_promiscuous(&self, handle: &Handle, on: bool) -> Result<(), LinkError> {
+        let message = LinkMessageBuilder::<LinkUnspec>::new().index(self.index);
+        let result = handle.link().set(message.promiscuous(on).build()).execute().await;
+        result.map_err(|source| error(&self.name, "change the promiscuous mode", source))
+    }
+
+    /// How the interface stands now, whatever it is called by now; `None` once it is gone.
+    ///
+    /// # Errors
+    /// Where the kernel does not say.
+    pub async fn state(&self, handle: &Handle) -> Result<Option<LinkState>, LinkError> {
+        let mut answer = handle.link().get().match_index(self.index).execute();
+        match answer.try_next().await {
+            Ok(message) => Ok(message.as_ref().map(LinkState::from)),
+            Err(source) => match error(&self.name, "ask for the state", source) {
+                LinkError::Missing { .. } => Ok(None),
+                error => Err(error),
+            },
+        }
+    }
+
     /// Has the kernel make no super-packet for the interface that takes more than `segments` segments. What
     /// comes larger all the same it cuts itself.
     ///
@@ -118,6 +156,29 @@ impl From<&LinkMessage> for Link {
             }
         }
         link
+    }
+}
+
+/// How an interface stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkState {
+    /// It is set up (`IFF_UP`).
+    pub up: bool,
+    /// It has a carrier (`IFF_LOWER_UP`); none while it is set down.
+    pub carrier: bool,
+    /// It was told to receive what is addressed to others (`IFF_PROMISC`). One that only listens in, as
+    /// `tcpdump` does, does not count.
+    pub promiscuous: bool,
+}
+
+impl From<&LinkMessage> for LinkState {
+    fn from(message: &LinkMessage) -> Self {
+        let has = |flag| message.header.flags.contains(flag);
+        Self {
+            up: has(LinkFlags::Up),
+            carrier: has(LinkFlags::LowerUp),
+            promiscuous: has(LinkFlags::Promisc),
+        }
     }
 }
 

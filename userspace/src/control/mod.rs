@@ -13,6 +13,7 @@
 //! | [`nic`] | what a NIC is and can do |
 //! | [`netlink`] | the connection to the kernel's routing tables |
 //! | [`link`] | an interface: index, MAC address, MTU, addresses |
+//! | [`mirror`] | the links of the two ports of wire mode |
 //! | [`netns`] | which network namespace this is |
 //! | [`routes`] | policy rules and routes that bring the replies of steered flows to the TUN device |
 //! | [`next_hops`] | the link header of each destination, kept current |
@@ -24,6 +25,7 @@ pub mod data_plane;
 mod descriptors;
 pub mod journal;
 pub mod link;
+pub mod mirror;
 pub mod netlink;
 pub mod netns;
 pub mod next_hops;

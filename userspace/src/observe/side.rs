@@ -8,9 +8,9 @@ macro_rules! side_counts {
     ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
         /// The counts of one port of a wire-mode worker since its start.
         ///
-        /// Every packet that came in by it is accounted for: `received_packets` is `forwarded_packets`,
-        /// `recut_packets`, `fragmented_packets`, `answered_packets`, `to_host_packets`,
-        /// [`dropped`](Self::dropped) and what is held.
+        /// Every packet that came in by it is accounted for: `received_packets` and `taken_packets` are
+        /// `forwarded_packets`, `recut_packets`, `fragmented_packets`, `answered_packets`, `to_host_packets`,
+        /// `handed_packets`, [`dropped`](Self::dropped) and what is held.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub struct SideCounts {
             $($(#[doc = $doc])+ pub $name: u64,)+
@@ -70,12 +70,18 @@ side_counts! {
     answered_packets,
     /// Packets that came in and went to the local kernel.
     to_host_packets,
+    /// Packets that came in and were handed to a helper; what it made of them is in its own counts.
+    handed_packets,
+    /// A helper's: packets that came in by this port and were handed to it.
+    taken_packets,
     /// SYN segments that came in whose MSS was rewritten.
     mss_rewritten,
     /// Packets that left.
     sent_packets,
     /// Their bytes, link header included.
     sent_bytes,
+    /// Packets that were to leave when the worker ended.
+    unsent_packets,
 }
 
 /// Visits every number, always in the same order.

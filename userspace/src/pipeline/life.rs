@@ -23,8 +23,8 @@ const BEAT_EVERY: u64 = 1_000_000;
 /// wait this long.
 const HOUSEKEEPING_EVERY: u64 = 10_000_000;
 
-/// Most descriptors that wake a sleeping worker: its handle's, and those of its ports.
-pub(super) const MOST_WATCHED: usize = 3;
+/// Most descriptors that wake a sleeping worker: its handle's, those of its ports, and its helpers'.
+pub(super) const MOST_WATCHED: usize = 4;
 
 /// A worker but for its work.
 pub(super) struct Life {
@@ -103,7 +103,7 @@ pub(super) trait Work {
     fn gauge(&mut self);
 
     /// Does what it is told; what every worker does alike has been done.
-    fn obey(&mut self, command: Command);
+    fn obey(&mut self, command: Command, now: u64);
 
     /// Whether nothing is left that could go anywhere, where `end` is why the worker ends.
     fn is_drained(&mut self, end: End) -> bool;
@@ -116,6 +116,11 @@ pub(super) trait Work {
 
     /// Whether something waits for the other side, of which nothing wakes a worker.
     fn is_stuck(&mut self) -> bool;
+
+    /// It is about to sleep: whether it may, nobody having given it something to do meanwhile.
+    fn may_sleep(&mut self) -> bool {
+        true
+    }
 
     /// Adds what wakes a worker that sleeps.
     fn watch<'s>(&'s self, descriptors: &mut ArrayVec<PollFd<'s>, MOST_WATCHED>);
@@ -148,7 +153,7 @@ pub(super) trait Work {
                     let life = self.life();
                     life.mailbox.answer(life.latency.swap(empty));
                 }
-                command => self.obey(command),
+                command => self.obey(command, now),
             }
         }
     }

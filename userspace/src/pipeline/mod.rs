@@ -11,6 +11,7 @@
 //! | `command` | [`Handle`]: how a worker is talked to |
 //! | `idle` | what it does when there is nothing to do |
 //! | `run` | the loop |
+//! | `wire` | [`WireWorker`]: the worker of wire mode |
 //!
 //! # From a configuration to running workers
 //!
@@ -88,8 +89,10 @@ mod run;
 mod stop;
 mod to_host;
 mod to_wire;
+mod wire;
 mod worker;
 
 pub use command::Handle;
 pub use stop::{End, Report};
+pub use wire::{Answers, NoHost, WireConfig, WireHandle, WireHelper, WireSettings, WireWorker};
 pub use worker::{Turn, Worker, WorkerConfig};

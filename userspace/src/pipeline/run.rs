@@ -41,7 +41,7 @@ pub(super) fn run(worker: &mut impl Work) {
 /// Sleeps until a port or the handle has something, a train is due, or `longest` is over.
 fn sleep(worker: &mut impl Work, now: u64, longest: u64) {
     let time = bounded(worker, now, longest);
-    if time == 0 {
+    if time == 0 || !worker.may_sleep() {
         return;
     }
     worker.life().counts.sleeps += 1;

@@ -62,6 +62,11 @@ impl<'u> Backlog<'u> {
         self.waiting.iter().map(Passage::left).sum()
     }
 
+    /// Storage of trains that have gone.
+    pub(super) fn spent(&mut self) -> impl Iterator<Item = Vec<Frame<'u, Packet>>> {
+        self.spent.drain(..)
+    }
+
     fn has_room_for(&self, passage: &Passage<'u>) -> bool {
         let frames = self.frames + passage.frames();
         self.waiting.len() < MOST_WAITING && frames <= self.limit
@@ -107,6 +112,13 @@ impl<'u, T: HostPort> Sink<Frame<'u, Packet>> for ToHost<'_, 'u, T> {
         if let Some(first) = train.packets().first() {
             self.latency.released(first.received());
         }
+        self.hand(train);
+    }
+}
+
+impl<'u, T: HostPort> ToHost<'_, 'u, T> {
+    /// Gives the host a train, or keeps it until it is taken.
+    pub(super) fn hand(&mut self, train: Train<Frame<'u, Packet>>) {
         if !train.is_ip() {
             self.discard(Passage::new(train), DropReason::NotIp);
         } else if self.backlog.waiting.is_empty() {
@@ -116,9 +128,7 @@ impl<'u, T: HostPort> Sink<Frame<'u, Packet>> for ToHost<'_, 'u, T> {
             self.keep(Passage::new(train));
         }
     }
-}
 
-impl<'u, T: HostPort> ToHost<'_, 'u, T> {
     /// Gives the host what waits, in order, as long as it takes it.
     pub(super) fn retry(&mut self) {
         while let Some(mut passage) = self.backlog.waiting.pop_front() {
@@ -222,9 +232,7 @@ impl<'u, T: HostPort> ToHost<'_, 'u, T> {
 
     /// Gives the coalescer its storage back.
     pub(super) fn recycle(&mut self, coalescer: &mut Coalescer<Frame<'u, Packet>>) {
-        for storage in self.backlog.spent.drain(..) {
-            coalescer.recycle(storage);
-        }
+        self.backlog.spent().for_each(|storage| coalescer.recycle(storage));
     }
 }
 

@@ -249,7 +249,7 @@ where
         self.life.counts.ledger = self.ledger();
     }
 
-    fn obey(&mut self, command: Command) {
+    fn obey(&mut self, command: Command, _now: u64) {
         if let Command::Switch(gro) = command {
             self.switch(&gro);
         }

@@ -9,6 +9,8 @@
 //! | `hops` | [`FixedHops`]: next hops that are known, or are not |
 //! | `talker` | [`Talker`]: well-formed packets of one TCP connection |
 //! | `schedule` | [`play`]: a worker among them, driven by bytes; [`audit`]: its books |
+//! | `wire_schedule` | [`play_wire`]: the same between two wires |
+//! | `wire_audit` | [`audit_wire`]: the books of a worker of wire mode |
 //!
 //! They are published, not test-only: whoever builds a stage on the library tests it with these.
 
@@ -19,6 +21,8 @@ mod mem_port;
 mod record;
 mod schedule;
 mod talker;
+mod wire_audit;
+mod wire_schedule;
 
 pub use hops::FixedHops;
 pub use mem_host::MemHost;
@@ -26,3 +30,5 @@ pub use mem_port::MemPort;
 pub use record::Record;
 pub use schedule::{audit, play};
 pub use talker::Talker;
+pub use wire_audit::audit_wire;
+pub use wire_schedule::play_wire;

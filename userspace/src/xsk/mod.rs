@@ -9,7 +9,7 @@
 //! | `umem` | [`Umem`]: the memory, shared with the kernel |
 //! | `pages` | [`Pages`]: huge or ordinary, and how to get huge ones |
 //! | `size` | [`RingSize`], [`FrameCount`]: sizes the kernel takes |
-//! | `open` | [`open_queue`]: bind, fill, report |
+//! | `open` | [`open_queue`], [`open_pair`]: bind, fill, report |
 //! | `options` | socket options |
 //! | `port` | [`XskPort`]: the four rings |
 //! | `heartbeat` | [`Heartbeat`]: the sign of life that the XDP program sees |
@@ -32,7 +32,7 @@ mod umem;
 pub use frame::{Frame, Frames, Free, Packet};
 pub use gather::{Gather, Gathered};
 pub use heartbeat::{Beat, Heartbeat, HeartbeatError};
-pub use open::{Binding, OpenError, QueueConfig, open_queue};
+pub use open::{Binding, OpenError, QueueConfig, open_pair, open_queue};
 pub use pages::{HugePages, Pages};
 pub use pool::Pool;
 pub use port::XskPort;

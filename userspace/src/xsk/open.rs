@@ -62,8 +62,8 @@ pub enum OpenError {
     },
     /// Too few frames for the rings.
     #[error(
-        "{iface} queue {queue}: {frames} frames cannot serve rings of {ring}: set `frames` to \
-         {least} or more, or `ring` lower", least = 2 * ring
+        "{iface} queue {queue}: {frames} frames cannot serve rings of {ring}, which takes {least}: set `frames` \
+         higher, or `ring` lower"
     )]
     TooFewFrames {
         /// Interface.
@@ -74,6 +74,8 @@ pub enum OpenError {
         frames: u32,
         /// Slots in each ring.
         ring: u32,
+        /// Frames that would do.
+        least: u32,
     },
     /// No such interface in this network namespace.
     #[error("no interface {iface} in this network namespace: `ip link` lists them")]
@@ -104,6 +106,19 @@ pub enum OpenError {
         iface: String,
         /// Queue.
         queue: u32,
+        /// What the kernel said.
+        errno: Errno,
+    },
+    /// Two interfaces share packet memory, and only one driver has zero-copy.
+    #[error(
+        "{iface}: no zero-copy here ({errno}), which {other} has, and packet memory that two interfaces share is \
+         zero-copy for both or for none: set `zero_copy = \"never\"` in both [[port]]"
+    )]
+    NoSharedZeroCopy {
+        /// The interface without.
+        iface: String,
+        /// The one that has it.
+        other: String,
         /// What the kernel said.
         errno: Errno,
     },
@@ -156,8 +171,53 @@ pub fn open_queue<'u>(
     pool: &mut Pool<'u>,
     config: &QueueConfig,
 ) -> Result<(XskPort<'u>, Binding), OpenError> {
-    check(umem, config)?;
+    check(umem, config, 2)?;
     let (queues, binding) = bind(umem, config)?;
+    let fill = umem.frames().get() - umem.reserve();
+    Ok((ready(umem, pool, queues, config, fill)?, binding))
+}
+
+/// Opens the same queue of two interfaces over one UMEM, so that a frame received on one leaves through the other.
+/// A quarter of the frames is for each of what comes in and goes out by either.
+///
+/// Copy mode or zero-copy belongs to the UMEM: both have the one that the first has got, and so it is with frames
+/// in several pieces.
+///
+/// # Errors
+/// As for [`open_queue`]; [`OpenError::NoSharedZeroCopy`] where the first has zero-copy and the second's driver not.
+pub fn open_pair<'u>(
+    umem: &'u Umem,
+    pool: &mut Pool<'u>,
+    configs: [&QueueConfig; 2],
+) -> Result<([XskPort<'u>; 2], Binding), OpenError> {
+    let [first, second] = configs;
+    check(umem, first, 4)?;
+    check(umem, second, 4)?;
+    let (queues, binding) = bind(umem, first)?;
+    // The kernel takes no flags for a UMEM that has a socket already (`xsk_bind`, net/xdp/xsk.c), and libxdp gives
+    // it none.
+    let shared = bind_patiently(umem, second, BindFlags::empty());
+    let shared = shared.map_err(|errno| match errno {
+        Errno::EINVAL | Errno::EOPNOTSUPP if binding.zero_copy => OpenError::NoSharedZeroCopy {
+            iface: second.iface.clone(),
+            other: first.iface.clone(),
+            errno,
+        },
+        errno => explain(second, errno),
+    })?;
+    let fill = umem.frames().get() / 4;
+    let ports = [ready(umem, pool, queues, first, fill)?, ready(umem, pool, shared, second, fill)?];
+    Ok((ports, binding))
+}
+
+/// The port of these queues, with its options set and up to `fill` frames to receive into.
+fn ready<'u>(
+    umem: &'u Umem,
+    pool: &mut Pool<'u>,
+    queues: Queues,
+    config: &QueueConfig,
+    fill: u32,
+) -> Result<XskPort<'u>, OpenError> {
     let mut port = XskPort::new(umem, queues, config.ring, config.busy_poll.is_some());
     let option = |(option, errno)| OpenError::Option {
         iface: config.iface.clone(),
@@ -169,18 +229,20 @@ pub fn open_queue<'u>(
     if let Some(budget) = config.busy_poll {
         prefer_busy_poll(&port, budget).map_err(option)?;
     }
-    port.fill(pool, (umem.frames().get() - umem.reserve()) as usize);
-    Ok((port, binding))
+    port.fill(pool, fill as usize);
+    Ok(port)
 }
 
-fn check(umem: &Umem, config: &QueueConfig) -> Result<(), OpenError> {
+/// Whether the UMEM serves `rings` rings of this size that may be full at the same time.
+fn check(umem: &Umem, config: &QueueConfig, rings: u32) -> Result<(), OpenError> {
     let QueueConfig { iface, queue, ring, .. } = config.clone();
     if umem.kernel().is_none() {
         return Err(OpenError::HeapUmem { iface, queue });
     }
     let (frames, ring) = (umem.frames().get(), ring.get());
-    if frames < 2 * ring {
-        return Err(OpenError::TooFewFrames { iface, queue, frames, ring });
+    let least = rings * ring;
+    if frames < least {
+        return Err(OpenError::TooFewFrames { iface, queue, frames, ring, least });
     }
     if nix::net::if_::if_nametoindex(iface.as_str()).is_err() {
         return Err(OpenError::NoInterface { iface });

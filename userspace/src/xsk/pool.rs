@@ -19,6 +19,12 @@ impl<'u> Pool<'u> {
         Self { umem, free }
     }
 
+    /// Another pool of the same UMEM that holds nothing yet, for a worker that frames are handed to.
+    #[must_use]
+    pub fn branch(&self) -> Self {
+        Self { umem: self.umem, free: Vec::with_capacity(self.umem.frames().get() as usize) }
+    }
+
     /// The UMEM its frames are parts of.
     #[must_use]
     pub const fn umem(&self) -> &'u Umem {

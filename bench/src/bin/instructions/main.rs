@@ -12,9 +12,11 @@
 //! | `checksum` | sums, with and without a copy |
 //! | `coalesce` | a packet that joins; a full train that is released |
 //! | `segment` | a 64 KB super-packet |
+//! | `cut` | a 64 KB train for another MTU |
 
 mod checksum;
 mod coalesce;
+mod cut;
 mod meter;
 mod parse;
 mod segment;
@@ -24,7 +26,8 @@ use std::process::ExitCode;
 /// A case's name, and the function that sets it up, measures it and returns how many operations that were.
 type Case = (&'static str, fn() -> usize);
 
-const CASES: &[&[Case]] = &[parse::CASES, checksum::CASES, coalesce::CASES, segment::CASES];
+const CASES: &[&[Case]] =
+    &[parse::CASES, checksum::CASES, coalesce::CASES, segment::CASES, cut::CASES];
 
 fn main() -> ExitCode {
     let mut cases = CASES.iter().copied().flatten();

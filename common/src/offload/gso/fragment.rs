@@ -140,14 +140,10 @@ fn may_be_fragmented(packet: &[u8], headers: &Headers) -> bool {
 fn write_v4(header: &mut [u8], len: usize, offset: usize, is_last: bool) {
     let more = if is_last { 0 } else { ipv4::MF };
     let total = (header.len() + len) as u16;
-    if let Some(mut packet) = ipv4::Packet::new(&mut *header) {
+    if let Some(mut packet) = ipv4::Packet::new(header) {
         packet.set_total_len(total);
         packet.set_fragment_word((offset / UNIT) as u16 | more);
-        packet.set_checksum(0);
-    }
-    let checksum = sum(header).checksum();
-    if let Some(mut packet) = ipv4::Packet::new(header) {
-        packet.set_checksum(checksum);
+        packet.fill_checksum();
     }
 }
 

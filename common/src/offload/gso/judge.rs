@@ -107,8 +107,8 @@ pub(super) fn split(
     if lies(packet, headers, vnet) {
         return Err(DropReason::BadVnetHeader);
     }
-    let size = usize::from(vnet.gso_size);
-    if packet.len() - header_len <= size {
+    let (size, payload_len) = (usize::from(vnet.gso_size), packet.len() - header_len);
+    if payload_len <= size {
         return whole(packet, headers, vnet, limits);
     }
     if has_syn_or_rst(packet, headers) {
@@ -117,7 +117,8 @@ pub(super) fn split(
     if header_len + size > limits.mtu {
         return Err(DropReason::TooLarge);
     }
-    Ok(Work::Split(Template::new(packet, headers, header_len, size, gso_type)))
+    let header = &packet[..header_len];
+    Ok(Work::Split(Template::new(header, headers, payload_len, size, gso_type)))
 }
 
 /// S13, S15: a packet in a tunnel that says it is to be segmented.
@@ -157,7 +158,8 @@ pub(super) fn inside(
         inner_transport: inner.transport.into(),
     };
     let outer = Outer::new(packet, place, &outer.addresses);
-    Ok(Work::Split(Template::new(packet, inner, header_len, size, gso_type).inside(outer)))
+    let header = &packet[..header_len];
+    Ok(Work::Split(Template::new(header, inner, payload_len, size, gso_type).inside(outer)))
 }
 
 /// Whether the outer lengths disagree with the packet.

@@ -5,18 +5,23 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | `cut` | the same for a train: to segments of another size |
 //! | `judge` | what is to be done with a packet, if anything |
 //! | `limits` | what bounds the wire packets |
 //! | `fragment` | a datagram larger than the MTU |
 //! | `jumbo` | super-packets beyond 64 KiB |
 //! | `piece` | GSO partial: what a port is given that cuts packets itself |
 
+#[cfg(feature = "alloc")]
+mod cut;
 mod fragment;
 mod judge;
 mod jumbo;
 mod limits;
 mod piece;
 
+#[cfg(feature = "alloc")]
+pub use cut::Cut;
 pub use jumbo::without_jumbo_option;
 pub use limits::Limits;
 pub use piece::Piece;
@@ -192,7 +197,7 @@ impl<'a> Segmenter<'a> {
     #[must_use]
     pub fn payload(&self, i: usize) -> &'a [u8] {
         match &self.work {
-            Work::Split(template) => &self.packet[template.payload_range(i, self.packet.len())],
+            Work::Split(template) => &self.packet[template.payload_range(i)],
             Work::Fragment(fragments) => {
                 &self.packet[fragments.payload_range(i, self.packet.len())]
             }
@@ -232,7 +237,7 @@ impl<'a> Segmenter<'a> {
         match &self.work {
             Work::Split(template) => {
                 let header = &self.packet[..out.len()];
-                template.write(i, header, self.payload(i).len(), payload_sum, out);
+                template.write(i, header, payload_sum, out);
             }
             Work::Complete(Completion { start, at }) => {
                 let header = &self.packet[..out.len()];

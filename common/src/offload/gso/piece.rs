@@ -36,7 +36,7 @@ impl<'a> Segmenter<'a> {
     pub fn pieces(&self) -> impl Iterator<Item = Piece> + use<> {
         let count = self.count();
         let full = match &self.work {
-            Work::Split(template) => template.full_payload(self.packet.len()) / template.gso_size(),
+            Work::Split(template) => template.full_payload() / template.gso_size(),
             _ => 0,
         };
         let all = (full > 0).then_some(Piece { first: 0, count: full });
@@ -57,9 +57,8 @@ impl<'a> Segmenter<'a> {
     pub fn piece_payload(&self, piece: Piece) -> &'a [u8] {
         match &self.work {
             Work::Split(template) => {
-                let len = self.packet.len();
-                let first = template.payload_range(piece.first, len).start;
-                let last = template.payload_range(piece.first + piece.count - 1, len).end;
+                let first = template.payload_range(piece.first).start;
+                let last = template.payload_range(piece.first + piece.count - 1).end;
                 &self.packet[first..last]
             }
             _ => self.payload(piece.first),

@@ -34,6 +34,7 @@ pub(super) struct Template {
     /// Where the transport header begins.
     transport_at: usize,
     header_len: usize,
+    payload_len: usize,
     gso_size: usize,
     count: usize,
     /// Pseudo header without length.
@@ -41,30 +42,31 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// The template of `packet`, whose headers have been judged: TCP or UDP, all there, not a
-    /// fragment.
+    /// The template of a super-packet that begins with `header` and ends `payload_len` bytes behind it. Its
+    /// headers have been judged: TCP or UDP, all there, not a fragment.
     pub(super) fn new(
-        packet: &[u8],
+        header: &[u8],
         headers: &Headers,
-        header_len: usize,
+        payload_len: usize,
         gso_size: usize,
         gso_type: GsoType,
     ) -> Self {
         let (network_at, transport_at) = (headers.network.into(), headers.transport.into());
         let pseudo_sum = pseudo_header(&headers.addresses, headers.protocol, 0);
-        let header = &packet[transport_at..header_len];
+        let transport = &header[transport_at..];
         Self {
             outer: None,
             network: Network::new(
-                packet,
+                header,
                 network_at..transport_at,
                 gso_type.has(GsoType::FIXED_ID),
             ),
-            transport: Transport::new(headers.protocol, header, pseudo_sum, gso_type),
+            transport: Transport::new(headers.protocol, transport, pseudo_sum, gso_type),
             transport_at,
-            header_len,
+            header_len: header.len(),
+            payload_len,
             gso_size,
-            count: (packet.len() - header_len).div_ceil(gso_size).max(1),
+            count: payload_len.div_ceil(gso_size).max(1),
             pseudo_sum,
         }
     }
@@ -102,22 +104,16 @@ impl Template {
     }
 
     /// S2: where in the packet segment `i`'s payload stands.
-    pub(super) fn payload_range(&self, i: usize, packet_len: usize) -> Range<usize> {
+    pub(super) fn payload_range(&self, i: usize) -> Range<usize> {
         let start = self.header_len + i * self.gso_size;
-        start..(start + self.gso_size).min(packet_len)
+        start..(start + self.gso_size).min(self.header_len + self.payload_len)
     }
 
     /// Writes segment `i`'s header to `out`, which is as long as `header`. Without `payload_sum` the
     /// checksum stays partial (S9).
-    pub(super) fn write(
-        &self,
-        i: usize,
-        header: &[u8],
-        payload_len: usize,
-        payload_sum: Option<Sum>,
-        out: &mut [u8],
-    ) {
+    pub(super) fn write(&self, i: usize, header: &[u8], payload_sum: Option<Sum>, out: &mut [u8]) {
         out.copy_from_slice(header);
+        let payload_len = self.payload_range(i).len();
         let transport_len = self.header_len - self.transport_at + payload_len;
         self.network.write(i, transport_len, out);
         let place = Place {
@@ -147,8 +143,8 @@ impl Template {
     }
 
     /// Bytes of payload in the full segments, which all but perhaps the last are.
-    pub(super) const fn full_payload(&self, packet_len: usize) -> usize {
-        (packet_len - self.header_len) / self.gso_size * self.gso_size
+    pub(super) const fn full_payload(&self) -> usize {
+        self.payload_len / self.gso_size * self.gso_size
     }
 
     /// Writes the header of the first `count` segments, all full, to `out`, which is as long as `header`:

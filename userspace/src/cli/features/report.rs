@@ -7,7 +7,8 @@ use serde::Serialize;
 use sluice_common::offload::features::{Feature, size_goal};
 
 use crate::config::{Mode, OWN_FEATURES, Offload};
-use crate::control::nic::{self, Nic, NicError, NicFeature, XdpCapabilities};
+use crate::control::nic::rss::{self, Rss, RssError, Spread};
+use crate::control::nic::{self, Nic, NicFeature, XdpCapabilities};
 use crate::control::request::{self, Request};
 use crate::observe::report::{FeatureReport, Report as Stats};
 
@@ -22,6 +23,10 @@ pub(super) struct Report {
     pub(super) mtu: u32,
     pub(super) up: bool,
     pub(super) queues: u32,
+    /// How many there can be; none where the driver has one number for good.
+    pub(super) queues_max: Option<u32>,
+    /// How packets spread over them; none where the driver has no indirection table.
+    pub(super) rss: Option<RssReport>,
     pub(super) xdp: XdpCapabilities,
     /// What the device can do at all, by the names of `ethtool -k`.
     pub(super) hardware: BTreeMap<&'static str, bool>,
@@ -41,9 +46,27 @@ pub(super) struct Report {
     pub(super) size_goal: u32,
 }
 
+/// Receive-side scaling.
+#[derive(Serialize)]
+pub(super) struct RssReport {
+    #[serde(flatten)]
+    pub(super) spread: Spread,
+    /// The hash function by its name in `ethtool -x`, if the driver says it.
+    pub(super) function: Option<String>,
+    /// Length of its key in bytes.
+    pub(super) key_len: usize,
+}
+
+impl RssReport {
+    fn of(Rss { table, function, key_len }: Rss) -> Option<Self> {
+        (!table.is_empty()).then(|| Self { spread: Spread::of(&table), function, key_len })
+    }
+}
+
 impl Report {
-    pub(super) async fn gather(iface: &str) -> Result<Self, NicError> {
+    pub(super) async fn gather(iface: &str) -> Result<Self, RssError> {
         let nic = Nic::find(iface).await?;
+        let queues = rss::queues(iface).await?;
         let kernel = nic::features(iface).await?;
         let xdp = nic::xdp_capabilities(&nic).await?;
         let lines = nic::lines(&kernel);
@@ -64,6 +87,8 @@ impl Report {
             mtu: nic.mtu,
             up: nic.up,
             queues: nic.queues,
+            queues_max: queues.settable.then(|| queues.most_receiving()),
+            rss: rss::read(iface).await?.and_then(RssReport::of),
             iface: nic.iface,
             xdp,
         })

@@ -3,7 +3,7 @@
 use comfy_table::{Table, presets};
 use sluice_common::offload::features::Feature;
 
-use super::report::Report;
+use super::report::{Report, RssReport};
 use crate::control::nic::XdpCapabilities;
 use crate::observe::report::FeatureReport;
 
@@ -22,7 +22,8 @@ fn about(report: &Report) -> Table {
     about.add_row(["MAC", &report.mac]);
     about.add_row(["MTU", &report.mtu.to_string()]);
     about.add_row(["state", if report.up { "up" } else { "down" }]);
-    about.add_row(["receive queues", &report.queues.to_string()]);
+    about.add_row(["receive queues", &queues(report)]);
+    about.add_row(["receive-side scaling", &scaling(report.rss.as_ref())]);
     about.add_row(["native XDP", told(xdp, xdp.native && xdp.redirect)]);
     about.add_row(["AF_XDP zero-copy", &zero_copy(xdp)]);
     about.add_row(["multi-buffer XDP", told(xdp, xdp.multi_buffer)]);
@@ -51,6 +52,20 @@ fn features(report: &Report) -> Table {
         features.add_row([name, hardware, &driver, &own]);
     }
     features
+}
+
+fn queues(report: &Report) -> String {
+    match report.queues_max {
+        Some(most) => format!("{}, at most {most}", report.queues),
+        None => format!("{}, fixed", report.queues),
+    }
+}
+
+fn scaling(rss: Option<&RssReport>) -> String {
+    let Some(rss) = rss else { return "none: the driver has no indirection table".to_owned() };
+    let function = rss.function.as_deref().map(|name| format!("; {name}"));
+    let key = (rss.key_len > 0).then(|| format!("; key of {} bytes", rss.key_len));
+    format!("{}{}{}", rss.spread, function.unwrap_or_default(), key.unwrap_or_default())
 }
 
 /// An answer of the driver's.

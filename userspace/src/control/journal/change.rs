@@ -3,6 +3,8 @@
 use rtnetlink::Handle;
 use serde::{Deserialize, Serialize};
 
+use super::super::link::{Link, LinkError};
+use super::super::nic::rss::{ChannelsChange, IndirectionChange, RssError};
 use super::super::routes::{PolicyRule, RoutesError, TunRoute};
 use super::super::sysctl::{Setting, SysctlError};
 
@@ -16,6 +18,20 @@ pub enum Change {
     Route(TunRoute),
     /// A value under `/proc/sys/net` is set.
     Sysctl(Setting),
+    /// The number of an interface's queues is changed.
+    Channels(ChannelsChange),
+    /// Its indirection table is changed.
+    Indirection(IndirectionChange),
+    /// An interface is set down, because the other side of the wire has lost its link.
+    LinkDown {
+        /// The interface.
+        iface: String,
+    },
+    /// An interface is told to receive what is addressed to others too.
+    Promiscuous {
+        /// The interface.
+        iface: String,
+    },
 }
 
 /// Why a change was not made or not undone.
@@ -26,9 +42,23 @@ pub enum ChangeError {
     Routes(#[from] RoutesError),
     /// A value under `/proc/sys/net`.
     Sysctl(#[from] SysctlError),
+    /// The queues of an interface, or its indirection table.
+    Rss(#[from] RssError),
+    /// The interface itself.
+    Link(#[from] LinkError),
 }
 
 impl Change {
+    /// Has `link` receive what is addressed to others too; `None` where it does already, and so is not
+    /// Sluice's to undo.
+    ///
+    /// # Errors
+    /// Where the kernel does not say.
+    pub async fn promiscuous(handle: &Handle, link: &Link) -> Result<Option<Self>, LinkError> {
+        let already = link.state(handle).await?.is_some_and(|state| state.promiscuous);
+        Ok((!already).then(|| Self::Promiscuous { iface: link.name.clone() }))
+    }
+
     /// Makes the change. Making it twice is making it once.
     ///
     /// # Errors
@@ -38,6 +68,12 @@ impl Change {
             Self::Rule(rule) => rule.add(handle).await?,
             Self::Route(route) => route.add(handle).await?,
             Self::Sysctl(setting) => setting.apply()?,
+            Self::Channels(change) => change.apply().await?,
+            Self::Indirection(change) => change.apply().await?,
+            Self::LinkDown { iface } => Link::find(handle, iface).await?.set_down(handle).await?,
+            Self::Promiscuous { iface } => {
+                Link::find(handle, iface).await?.set_promiscuous(handle, true).await?;
+            }
         }
         Ok(())
     }
@@ -51,8 +87,29 @@ impl Change {
             Self::Rule(rule) => rule.delete(handle).await?,
             Self::Route(route) => route.delete(handle).await?,
             Self::Sysctl(setting) => setting.undo()?,
+            Self::Channels(change) => change.undo().await?,
+            Self::Indirection(change) => change.undo().await?,
+            Self::LinkDown { iface } => unless_gone(set_up(handle, iface).await)?,
+            Self::Promiscuous { iface } => unless_gone(set_addressed(handle, iface).await)?,
         }
         Ok(())
+    }
+}
+
+async fn set_up(handle: &Handle, iface: &str) -> Result<(), LinkError> {
+    Link::find(handle, iface).await?.set_up(handle).await
+}
+
+/// Has it receive again only what is addressed to it.
+async fn set_addressed(handle: &Handle, iface: &str) -> Result<(), LinkError> {
+    Link::find(handle, iface).await?.set_promiscuous(handle, false).await
+}
+
+/// What is gone has taken its settings along.
+fn unless_gone(result: Result<(), LinkError>) -> Result<(), LinkError> {
+    match result {
+        Err(LinkError::Missing { .. }) => Ok(()),
+        result => result,
     }
 }
 

@@ -137,6 +137,24 @@ impl Journal {
         Ok(change.apply(handle).await?)
     }
 
+    /// Undoes one change and takes it out of the record. Where it cannot be undone it stays recorded.
+    ///
+    /// # Errors
+    /// Where the kernel refuses or the file cannot be written.
+    pub async fn revert(&mut self, change: &Change, handle: &Handle) -> Result<(), JournalError> {
+        change.undo(handle).await?;
+        self.forget(change)
+    }
+
+    /// Takes a change out of the record and leaves it as it is: it is no longer Sluice's to undo.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn forget(&mut self, change: &Change) -> Result<(), JournalError> {
+        self.content.changes.retain(|recorded| recorded != change);
+        self.write()
+    }
+
     /// Undoes all that is recorded, the last first. What cannot be undone stays recorded.
     ///
     /// # Errors

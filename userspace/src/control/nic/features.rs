@@ -1,10 +1,8 @@
-//! Features and queues, by ethtool's netlink family.
+//! Features, by ethtool's netlink family.
 
 use std::collections::BTreeMap;
 
-use ethtool::{
-    EthtoolAttr, EthtoolChannelAttr, EthtoolFeatureAttr, EthtoolFeatureBit, EthtoolHandle,
-};
+use ethtool::{EthtoolAttr, EthtoolFeatureAttr, EthtoolFeatureBit, EthtoolHandle};
 use futures::{Stream, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
@@ -25,24 +23,6 @@ pub struct NicFeature {
 
 /// The features of an interface by the kernel's names.
 pub(super) type NicFeatures = BTreeMap<String, NicFeature>;
-
-/// Receive queues in use; `None` where the driver has no notion of channels.
-pub(super) async fn queues(iface: &str) -> Option<u32> {
-    let (connection, mut handle, _) = ethtool::new_connection().ok()?;
-    let connection = tokio::spawn(connection);
-    let attributes = match handle.channel().get(Some(iface)).execute().await {
-        Ok(replies) => first(replies.map_ok(|reply| reply.payload.nlas)).await,
-        Err(_) => Vec::new(),
-    };
-    connection.abort();
-    let count = attributes.iter().map(|attribute| match attribute {
-        EthtoolAttr::Channel(
-            EthtoolChannelAttr::RxCount(count) | EthtoolChannelAttr::CombinedCount(count),
-        ) => *count,
-        _ => 0,
-    });
-    Some(count.sum()).filter(|&queues| queues > 0)
-}
 
 /// The attributes of the first answer; none where the driver refuses.
 async fn first<E>(replies: impl Stream<Item = Result<Vec<EthtoolAttr>, E>>) -> Vec<EthtoolAttr> {

@@ -2,14 +2,18 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `features` | what `ethtool` knows: features and queues |
+//! | `features` | what `ethtool` knows of features |
 //! | `lines` | the lines of `ethtool -k` made of them |
+//! | [`rss`] | receive queues, and how packets spread over them |
+//! | `generic` | messages of the generic netlink families |
 //! | `netdev` | the kernel's `netdev` family |
 //! | `xdp` | what the driver can do with XDP |
 
 mod features;
+mod generic;
 mod lines;
 mod netdev;
+pub mod rss;
 mod xdp;
 
 use futures::TryStreamExt;
@@ -92,8 +96,8 @@ impl Nic {
             }
         }
         // The link message tells how many queues were allocated, ethtool how many are in use.
-        if let Some(channels) = features::queues(iface).await {
-            nic.queues = channels;
+        if let Ok(Some(queues)) = rss::channels(iface).await {
+            nic.queues = queues.now.receiving();
         }
         Ok(nic)
     }

@@ -1,12 +1,10 @@
 //! The kernel's `netdev` family (`include/uapi/linux/netdev.h`): what a driver can do with XDP and AF_XDP.
 
-use futures::StreamExt;
-use genetlink::GenetlinkHandle;
-use netlink_packet_core::{
-    DecodeError, DefaultNla, Emitable, NLA_TYPE_MASK, NLM_F_REQUEST, NetlinkMessage,
-    NetlinkPayload, Nla, NlasIterator, Parseable, ParseableParametrized,
-};
-use netlink_packet_generic::{GenlFamily, GenlHeader, GenlMessage};
+use std::io;
+
+use netlink_packet_core::{DefaultNla, NLA_TYPE_MASK, Nla};
+
+use super::generic::{Family, GenericError, Message, number};
 
 /// `NETDEV_CMD_DEV_GET`
 const DEV_GET: u8 = 1;
@@ -35,31 +33,28 @@ pub(super) struct Netdev {
     pub(super) xsk: Option<u64>,
 }
 
-/// Asks about interface `index`; all `None` on a kernel that has no such family.
-pub(super) async fn ask(index: u32) -> std::io::Result<Netdev> {
-    let (connection, handle, _) = genetlink::new_connection()?;
-    let connection = tokio::spawn(connection);
-    let answer = exchange(handle, index).await.unwrap_or_default();
-    connection.abort();
-    Ok(answer)
+/// The family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct NetdevFamily;
+
+impl Family for NetdevFamily {
+    const NAME: &str = "netdev";
 }
 
-async fn exchange(mut handle: GenetlinkHandle, index: u32) -> Option<Netdev> {
-    let question = DefaultNla::new(IFINDEX, index.to_ne_bytes().to_vec());
-    let mut message = NetlinkMessage::from(GenlMessage::from_payload(Message(vec![question])));
-    message.header.flags = NLM_F_REQUEST;
-    let replies = handle.request(message).await.ok()?;
-    let reply = std::pin::pin!(replies).next().await?.ok()?;
-    match reply.payload {
-        NetlinkPayload::InnerMessage(message) => Some(Netdev::of(&message.payload)),
-        _ => None,
+/// Asks about interface `index`; all `None` on a kernel that has no such family.
+pub(super) async fn ask(index: u32) -> io::Result<Netdev> {
+    let index = DefaultNla::new(IFINDEX, index.to_ne_bytes().to_vec());
+    match Message::<NetdevFamily>::new(DEV_GET, vec![index]).exchange().await {
+        Ok(attributes) => Ok(Netdev::of(&attributes)),
+        Err(GenericError::Socket(error)) => Err(error),
+        Err(_) => Ok(Netdev::default()),
     }
 }
 
 impl Netdev {
-    fn of(message: &Message) -> Self {
+    fn of(attributes: &[DefaultNla]) -> Self {
         let mut netdev = Self::default();
-        for attribute in &message.0 {
+        for attribute in attributes {
             let number = number(attribute);
             match attribute.kind() & NLA_TYPE_MASK {
                 XDP_FEATURES => netdev.xdp = number,
@@ -75,71 +70,30 @@ impl Netdev {
     }
 }
 
-/// A value of four or eight bytes in the machine's order.
-fn number(attribute: &DefaultNla) -> Option<u64> {
-    let mut bytes = [0; 8];
-    let len = attribute.value_len();
-    attribute.emit_value(bytes.get_mut(..len)?);
-    match len {
-        4 => Some(u32::from_ne_bytes(*bytes.first_chunk()?).into()),
-        8 => Some(u64::from_ne_bytes(bytes)),
-        _ => None,
-    }
-}
-
-/// A message of the family, either way: attributes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Message(Vec<DefaultNla>);
-
-impl GenlFamily for Message {
-    fn family_name() -> &'static str {
-        "netdev"
-    }
-
-    fn command(&self) -> u8 {
-        DEV_GET
-    }
-
-    fn version(&self) -> u8 {
-        1
-    }
-}
-
-impl Emitable for Message {
-    fn buffer_len(&self) -> usize {
-        self.0.as_slice().buffer_len()
-    }
-
-    fn emit(&self, buffer: &mut [u8]) {
-        self.0.as_slice().emit(buffer);
-    }
-}
-
-impl ParseableParametrized<[u8], GenlHeader> for Message {
-    fn parse_with_param(buffer: &[u8], _: GenlHeader) -> Result<Self, DecodeError> {
-        let attributes = NlasIterator::new(buffer).map(|attribute| DefaultNla::parse(&attribute?));
-        attributes.collect::<Result<_, _>>().map(Self)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use netlink_packet_core::{Emitable, ParseableParametrized};
+    use netlink_packet_generic::GenlHeader;
+
     use super::*;
 
     #[test]
     fn what_the_kernel_says_is_read_and_what_it_does_not_say_is_not_made_up() {
         let attribute = |kind, bytes: &[u8]| DefaultNla::new(kind, bytes.to_vec());
-        let said = Message(vec![
-            attribute(IFINDEX, &7_u32.to_ne_bytes()),
-            attribute(XDP_FEATURES, &0x2b_u64.to_ne_bytes()),
-            attribute(XDP_ZC_MAX_SEGS, &17_u32.to_ne_bytes()),
-            attribute(XSK_FEATURES, &[1, 2, 3]),
-        ]);
+        let said = Message::<NetdevFamily>::new(
+            DEV_GET,
+            vec![
+                attribute(IFINDEX, &7_u32.to_ne_bytes()),
+                attribute(XDP_FEATURES, &0x2b_u64.to_ne_bytes()),
+                attribute(XDP_ZC_MAX_SEGS, &17_u32.to_ne_bytes()),
+                attribute(XSK_FEATURES, &[1, 2, 3]),
+            ],
+        );
         let mut bytes = vec![0; said.buffer_len()];
         said.emit(&mut bytes);
         let header = GenlHeader { cmd: DEV_GET, version: 1 };
-        let heard = Message::parse_with_param(&bytes, header).unwrap();
+        let heard = Message::<NetdevFamily>::parse_with_param(&bytes, header).unwrap();
         let expected = Netdev { xdp: Some(0x2b), zero_copy_buffers: Some(17), ..Netdev::default() };
-        assert_eq!(Netdev::of(&heard), expected, "three bytes are no number");
+        assert_eq!(Netdev::of(&heard.attributes), expected, "three bytes are no number");
     }
 }

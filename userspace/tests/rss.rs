@@ -1,0 +1,190 @@
+//! Receive queues and what an interface is told to receive, set and put back on a real kernel. Needs root.
+//!
+//! veth has queues and no indirection table. That is tried on a NIC, in the network namespace this runs in:
+//! `SLUICE_TEST_RSS=eth0 cargo test --test rss -- --ignored`; best one of a virtual machine.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use sluice::control::journal::{Change, Journal};
+use sluice::control::link::Link;
+use sluice::control::netlink;
+use sluice::control::nic::rss::{self, Channels, ChannelsChange, RssError, Spread};
+use sluice_lab::{DUT, Lab, Namespace, Wiring};
+use tempfile::TempDir;
+
+fn runtime<T>(body: impl AsyncFnOnce() -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(body())
+}
+
+fn inside<T: Send>(namespace: &Namespace, body: impl AsyncFnOnce() -> T + Send) -> T {
+    namespace.run(|| runtime(body))
+}
+
+/// Lab whose wire can have four queues, and has one.
+fn lab() -> Result<Lab> {
+    let lab = Lab::wired(Wiring { queues: 4, ..Wiring::default() })?;
+    lab.dut.exec("ethtool", &format!("-L {DUT} rx 1 tx 1"))?;
+    Ok(lab)
+}
+
+/// The queues `ethtool -l` tells of: receiving, sending.
+fn queues(lab: &Lab) -> Result<(u32, u32)> {
+    let told = lab.dut.exec("ethtool", &format!("-l {DUT}"))?;
+    let (_, now) = told.split_once("Current").context("the part about now")?;
+    let count = |name: &str| {
+        let line = now.lines().find_map(|line| line.strip_prefix(name)).context("a line")?;
+        Ok::<u32, anyhow::Error>(line.trim().parse()?)
+    };
+    Ok((count("RX:")?, count("TX:")?))
+}
+
+/// Has `wanted` queues share the packets, and what was changed written to the journal in `folder`.
+fn manage(lab: &Lab, folder: &Path, wanted: u32) -> Result<Journal> {
+    inside(&lab.dut, async || {
+        let mut journal = Journal::open(folder, DUT)?;
+        rss::manage(DUT, wanted, &mut journal, &netlink::connect()?).await?;
+        Ok(journal)
+    })
+}
+
+fn undo(lab: &Lab, journal: &mut Journal) -> Result<()> {
+    inside(&lab.dut, async || Ok(journal.undo(&netlink::connect()?).await?))
+}
+
+#[test]
+fn queues_are_told_as_ethtool_tells_them() -> Result<()> {
+    let lab = lab()?;
+    let told = inside(&lab.dut, async || rss::queues(DUT).await)?;
+    assert_eq!(told.now, Channels { combined: 0, rx: 1, tx: 1 });
+    assert_eq!(told.most, Channels { combined: 0, rx: 4, tx: 4 });
+    assert!(told.settable);
+    assert_eq!(inside(&lab.dut, async || rss::read(DUT).await)?, None, "veth spreads nothing");
+    let lo = inside(&lab.dut, async || rss::queues("lo").await)?;
+    assert_eq!((lo.now.receiving(), lo.settable), (1, false));
+    let missing = inside(&lab.dut, async || rss::queues("eth9").await).unwrap_err();
+    assert!(missing.to_string().contains("eth9: no such interface"), "{missing}");
+    Ok(())
+}
+
+#[test]
+fn queues_are_set_and_put_back() -> Result<()> {
+    let (lab, folder) = (lab()?, TempDir::new()?);
+    let mut journal = manage(&lab, folder.path(), 3)?;
+    assert_eq!(queues(&lab)?, (3, 3));
+    assert_eq!(journal.changes().len(), 1, "{:?}", journal.changes());
+    let again = inside(&lab.dut, async || rss::plan(DUT, 3).await)?;
+    assert_eq!(again, [], "nothing is left to change");
+    undo(&lab, &mut journal)?;
+    assert_eq!(queues(&lab)?, (1, 1));
+    // And down: those that only send stay.
+    lab.dut.exec("ethtool", &format!("-L {DUT} rx 4 tx 4"))?;
+    let mut journal = manage(&lab, folder.path(), 2)?;
+    assert_eq!(queues(&lab)?, (2, 4));
+    undo(&lab, &mut journal)?;
+    assert_eq!(queues(&lab)?, (4, 4));
+    Ok(())
+}
+
+#[test]
+fn queues_that_somebody_has_changed_since_are_left_alone() -> Result<()> {
+    let (lab, folder) = (lab()?, TempDir::new()?);
+    let mut journal = manage(&lab, folder.path(), 3)?;
+    lab.dut.exec("ethtool", &format!("-L {DUT} rx 2"))?;
+    undo(&lab, &mut journal)?;
+    assert_eq!((queues(&lab)?, journal.changes()), ((2, 3), &[][..]));
+    // Nor is anything asked of an interface that has gone.
+    let mut journal = manage(&lab, folder.path(), 4)?;
+    lab.dut.ip(&format!("link delete {DUT}"))?;
+    undo(&lab, &mut journal)?;
+    assert_eq!(journal.changes(), []);
+    Ok(())
+}
+
+#[test]
+fn what_the_driver_refuses_is_told_in_its_own_words() -> Result<()> {
+    let lab = lab()?;
+    let change = |new| {
+        let old = Channels { combined: 0, rx: 1, tx: 1 };
+        ChannelsChange { iface: DUT.to_owned(), old, new: Channels { combined: 0, ..new } }
+    };
+    let five = change(Channels { combined: 0, rx: 5, tx: 1 });
+    let refused = inside(&lab.dut, async || five.apply().await).unwrap_err();
+    assert!(matches!(refused, RssError::Refused { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("channel count exceeds maximum"), "{refused}");
+    let refused = inside(&lab.dut, async || rss::plan(DUT, 5).await).unwrap_err();
+    assert!(refused.to_string().contains("set worker.count to 4 or less"), "{refused}");
+    Ok(())
+}
+
+#[test]
+fn promiscuous_mode_is_set_where_it_was_not_and_put_back() -> Result<()> {
+    let (lab, folder) = (Lab::new()?, TempDir::new()?);
+    let is_set = || {
+        let told = lab.dut.ip(&format!("link show {DUT}"))?;
+        Ok::<_, anyhow::Error>(told.contains("PROMISC"))
+    };
+    inside(&lab.dut, async || -> Result<()> {
+        let handle = netlink::connect()?;
+        let link = Link::find(&handle, DUT).await?;
+        let mut journal = Journal::open(folder.path(), DUT)?;
+        let change = Change::promiscuous(&handle, &link).await?.context("it is to be set")?;
+        journal.apply(change, &handle).await?;
+        ensure!(is_set()?, "it is set");
+        // Somebody else's, as it looks now.
+        ensure!(Change::promiscuous(&handle, &link).await?.is_none());
+        journal.undo(&handle).await?;
+        ensure!(!is_set()?, "it is put back");
+        Ok(())
+    })?;
+    lab.dut.ip(&format!("link set {DUT} promisc on"))?;
+    let change = inside(&lab.dut, async || -> Result<_> {
+        let handle = netlink::connect()?;
+        Ok(Change::promiscuous(&handle, &Link::find(&handle, DUT).await?).await?)
+    })?;
+    assert_eq!(change, None, "the administrator's is left to him");
+    Ok(())
+}
+
+/// From so many queues, and a table that repeats `made`, to others and back.
+fn check_table(iface: &str, from: u32, to: u32, made: Option<&[u32]>) -> Result<()> {
+    let folder = TempDir::new()?;
+    runtime(async || -> Result<()> {
+        let handle = netlink::connect()?;
+        rss::manage(iface, from, &mut Journal::open(TempDir::new()?.path(), iface)?, &handle)
+            .await?;
+        if let Some(made) = made {
+            let old = table(iface).await?;
+            let new = made.iter().copied().cycle().take(old.len()).collect();
+            rss::IndirectionChange { iface: iface.to_owned(), old, new }.apply().await?;
+        }
+        let (queues, before) = (rss::queues(iface).await?, table(iface).await?);
+        let mut journal = Journal::open(folder.path(), iface)?;
+        rss::manage(iface, to, &mut journal, &handle).await?;
+        println!("{iface}, {from} to {to} queues: {} changes", journal.changes().len());
+        let spread = Spread::of(&table(iface).await?);
+        ensure!(spread.equal && spread.queues.iter().copied().eq(0..to), "{spread}");
+        ensure!(rss::queues(iface).await?.now.receiving() == to);
+        journal.undo(&handle).await?;
+        ensure!(rss::queues(iface).await? == queues);
+        let after = table(iface).await?;
+        ensure!(after == before, "{from} to {to}: {before:?}, then {after:?}");
+        Ok(())
+    })
+}
+
+async fn table(iface: &str) -> Result<Vec<u32>> {
+    Ok(rss::read(iface).await?.context("a driver that spreads")?.table)
+}
+
+#[test]
+#[ignore = "takes a NIC that is up, with an indirection table and four queues, from Linux 6.17 on"]
+fn an_indirection_table_is_set_and_put_back() -> Result<()> {
+    let iface = std::env::var("SLUICE_TEST_RSS").context("SLUICE_TEST_RSS names no interface")?;
+    check_table(&iface, 4, 4, None)?;
+    check_table(&iface, 4, 2, None)?;
+    check_table(&iface, 2, 4, None)?;
+    check_table(&iface, 4, 4, Some(&[0, 0, 0, 3]))?;
+    Ok(())
+}
