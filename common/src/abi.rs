@@ -13,18 +13,21 @@
 //! | [`RULE_COUNTERS`] | per-CPU array | [`rule_counter`] | [`PACKETS`], [`BYTES`] |
 //! | [`REASON_COUNTERS`] | per-CPU array | index of the `VerdictReason` | packets |
 //! | [`XSKS`] | XSKMAP | queue | AF_XDP socket |
+//! | [`PEER`] | DEVMAP | 0 | the interface of the other port; empty but in wire mode |
 //! | [`HEARTBEAT`] | array, can be mapped | queue | `CLOCK_MONOTONIC` in ns; 0: never |
 //!
 //! Rule tables are there twice, once for each [`Generation`]. The program reads the generation from
 //! [`SETTINGS`] once per packet and keeps to it; user space writes the other half and then replaces
 //! the settings. That is one pointer in the kernel, so a packet sees the old rules or the new.
 
+use core::num::NonZeroU32;
+
 use crate::classify::{Actions, Bitmap, Field, MAX_RULES};
 use crate::wire::{Addresses, Protocol};
 
 /// The number of this layout. It goes up by one with every change to this file that an older program
 /// or binary would misread.
-pub const ABI: u32 = 1;
+pub const ABI: u32 = 2;
 /// The section of the object file that holds [`ABI`], four bytes in the object's byte order.
 pub const ABI_SECTION: &str = "sluice_abi";
 
@@ -46,6 +49,8 @@ pub const RULE_COUNTERS: &str = "RULE_COUNTERS";
 pub const REASON_COUNTERS: &str = "REASON_COUNTERS";
 /// Map of sockets.
 pub const XSKS: &str = "XSKS";
+/// Map of the other port.
+pub const PEER: &str = "PEER";
 /// Map of signs of life.
 pub const HEARTBEAT: &str = "HEARTBEAT";
 
@@ -82,7 +87,7 @@ impl Generation {
 }
 
 /// How many 64-bit words [`Settings`] have.
-pub const SETTINGS_WORDS: usize = 6;
+pub const SETTINGS_WORDS: usize = 7;
 
 /// What the program needs to know before it looks at a rule table. Written once, never changed; new
 /// settings are a new map.
@@ -98,23 +103,32 @@ pub struct Settings {
     pub tcp: Bitmap,
     /// Rules that accept UDP.
     pub udp: Bitmap,
+    /// Wire mode: the MTU of the other port, the largest IP packet in bytes that it sends. `None`: what is
+    /// not steered is the kernel's.
+    pub peer_mtu: Option<NonZeroU32>,
 }
 
 impl Settings {
     /// The map's value.
     #[must_use]
     pub const fn to_words(&self) -> [u64; SETTINGS_WORDS] {
-        let Self { generation, fail_open_ns, actions: Actions { steer, drop }, tcp, udp } = *self;
-        [generation as u64, fail_open_ns, steer, drop, tcp, udp]
+        let Self { generation, fail_open_ns, actions: Actions { steer, drop }, tcp, udp, peer_mtu } =
+            *self;
+        let peer_mtu = match peer_mtu {
+            Some(mtu) => mtu.get() as u64,
+            None => 0,
+        };
+        [generation as u64, fail_open_ns, steer, drop, tcp, udp, peer_mtu]
     }
 
     /// The settings in a map's value.
     #[inline(always)]
     #[must_use]
     pub const fn from_words(words: &[u64; SETTINGS_WORDS]) -> Self {
-        let [generation, fail_open_ns, steer, drop, tcp, udp] = *words;
+        let [generation, fail_open_ns, steer, drop, tcp, udp, peer_mtu] = *words;
         let generation = Generation::from_word(generation);
-        Self { generation, fail_open_ns, actions: Actions { steer, drop }, tcp, udp }
+        let peer_mtu = NonZeroU32::new(peer_mtu as u32);
+        Self { generation, fail_open_ns, actions: Actions { steer, drop }, tcp, udp, peer_mtu }
     }
 
     /// The rules that accept a protocol.
@@ -257,8 +271,11 @@ mod tests {
             actions: Actions { steer: 1, drop: 2 },
             tcp: 3,
             udp: 4,
+            peer_mtu: NonZeroU32::new(1500),
         };
-        assert_eq!(Settings::from_words(&settings.to_words()), settings);
+        for settings in [settings, Settings { peer_mtu: None, ..settings }] {
+            assert_eq!(Settings::from_words(&settings.to_words()), settings);
+        }
     }
 
     #[test]

@@ -65,6 +65,12 @@ reasons! {
         NoSocket = "no_socket",
         /// A rule says steer, but the queue's worker gave no sign of life within the fail-open time.
         NoHeartbeat = "no_heartbeat",
+        /// Larger than the other port sends, and no rule steers it: to the worker all the same, which cuts it
+        /// or answers.
+        TooLarge = "too_large",
+        /// Larger than the other port sends, and no worker to take it: to the kernel, where the supervisor
+        /// hears of it and answers.
+        TooLargePassed = "too_large_passed",
     }
 }
 

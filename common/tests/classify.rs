@@ -102,7 +102,10 @@ fn generated_packets_meet_generated_rules() {
         let count = seen[reason.index()];
         match reason {
             // Not for the rules to say.
-            VerdictReason::NoSocket | VerdictReason::NoHeartbeat => assert_eq!(count, 0),
+            VerdictReason::NoSocket
+            | VerdictReason::NoHeartbeat
+            | VerdictReason::TooLarge
+            | VerdictReason::TooLargePassed => assert_eq!(count, 0),
             _ => assert!(count > 100, "{} only {count} times in 10,000", reason.label()),
         }
     }
@@ -196,4 +199,19 @@ fn an_invalid_rule_is_named() {
     let bad = Rule { vlan: Some(5000), ..Rule::any(Action::Drop) };
     let error = Compiled::new(&[Rule::any(Action::Pass), bad]).unwrap_err();
     assert_eq!(error, Invalid::Vlan { rule: 1, vlan: 5000 });
+}
+
+/// A worker can cut it, or tell its sender.
+#[test]
+fn what_is_too_large_is_steered_whatever_the_rule_says_unless_it_drops() {
+    let parsed = parse(&fixtures()[0].bytes);
+    let decide = |rules: &[Rule]| classify(&parsed, &Compiled::new(rules).unwrap());
+    let too_large =
+        |rule| Decision { verdict: Action::Steer, rule, reason: VerdictReason::TooLarge };
+    assert_eq!(decide(&[]).about_too_large(), too_large(None));
+    assert_eq!(decide(&[Rule::any(Action::Pass)]).about_too_large(), too_large(Some(0)));
+    for action in [Action::Steer, Action::Drop] {
+        let decision = decide(&[Rule::any(action)]);
+        assert_eq!(decision.about_too_large(), decision);
+    }
 }

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use aya::maps::{Array, Map, MapData};
 use libbpf_rs::MapCore;
+use nix::net::if_::if_nametoindex;
 use nix::time::{ClockId, clock_gettime};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use sluice::steer::{
-    Buffers, OBJECT, SteerCounters, SteerError, Steering, insert_socket, remove_socket,
+    Buffers, OBJECT, Peer, SteerCounters, SteerError, Steering, insert_socket, remove_socket,
 };
 use sluice_common::abi;
 use sluice_common::classify::{
-    Action, Compiled, Decision, MAX_RULES, PortRange, Prefix, Rule, classify,
+    Action, Compiled, Decision, MAX_RULES, PortRange, Prefix, Rule, classify, is_too_large,
 };
 use sluice_common::reason::VerdictReason;
 use sluice_common::wire::{Headers, Link, ethernet};
@@ -23,6 +24,7 @@ use socket2::{Domain, Socket, Type};
 
 const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;
+/// To a socket or to the other port: which, the reason tells.
 const XDP_REDIRECT: u32 = 4;
 /// Long enough that no test comes near it.
 const AN_HOUR: Duration = Duration::from_secs(3600);
@@ -54,6 +56,11 @@ impl Bench {
     fn set_rules(&mut self, rules: &[Rule], fail_open: Duration) {
         self.steering.set_rules(rules, fail_open).unwrap();
         self.before = self.steering.counters().unwrap();
+    }
+
+    /// Wire mode; the other port is the loopback device, which has it in every namespace.
+    fn set_peer(&mut self, mtu: u32) {
+        self.steering.set_peer(Some(peer(mtu))).unwrap();
     }
 
     fn beat(&mut self, at: u64) {
@@ -109,6 +116,10 @@ fn now() -> u64 {
     Duration::from(now).as_nanos() as u64
 }
 
+fn peer(mtu: u32) -> Peer {
+    Peer { index: if_nametoindex("lo").unwrap(), mtu }
+}
+
 fn host_says(packet: &[u8], rules: &Compiled) -> Decision {
     classify(&Headers::parse(packet, Link::Ethernet), rules)
 }
@@ -119,6 +130,32 @@ const fn action_of(verdict: Action) -> u32 {
         Action::Pass => XDP_PASS,
         Action::Drop => XDP_DROP,
     }
+}
+
+fn wire_says(packet: &[u8], rules: &Compiled, mtu: u32) -> Decision {
+    let decision = host_says(packet, rules);
+    let too_large = is_too_large(packet, packet.len() as u64, mtu);
+    if too_large { decision.about_too_large() } else { decision }
+}
+
+/// What passes in host mode is sent out of the other port.
+const fn wire_action_of(verdict: Action) -> u32 {
+    match verdict {
+        Action::Steer | Action::Pass => XDP_REDIRECT,
+        Action::Drop => XDP_DROP,
+    }
+}
+
+fn assert_agree_on_the_wire(
+    bench: &mut Bench,
+    rules: &Compiled,
+    packet: &[u8],
+    mtu: u32,
+    what: &str,
+) {
+    let host = wire_says(packet, rules, mtu);
+    let expected = (wire_action_of(host.verdict), host.reason, host.rule);
+    assert_eq!(bench.run(packet), expected, "(action, reason, rule) of {what}: {packet:02x?}");
 }
 
 fn assert_agree(bench: &mut Bench, rules: &Compiled, packet: &[u8], what: &str) {
@@ -143,20 +180,24 @@ fn port(port: u16) -> Option<PortRange> {
     PortRange::new(port, port)
 }
 
-#[test]
-fn every_fixture_gets_the_verdict_the_host_computes() {
-    let sets = [
+fn sets() -> [Vec<Rule>; 5] {
+    [
         vec![],
         vec![Rule::any(Action::Steer)],
+        vec![Rule::any(Action::Pass)],
         vec![Rule::any(Action::Drop)],
         vec![
             Rule { dst: dst("10.0.0.2", 32), dst_port: port(5201), ..Rule::any(Action::Steer) },
             Rule { dst: dst("2001:db8::", 32), ..Rule::any(Action::Drop) },
             Rule { vlan: Some(100), ..Rule::any(Action::Drop) },
         ],
-    ];
+    ]
+}
+
+#[test]
+fn every_fixture_gets_the_verdict_the_host_computes() {
     let (mut bench, _socket) = served();
-    for rules in sets {
+    for rules in sets() {
         let compiled = Compiled::new(&rules).unwrap();
         bench.set_rules(&rules, AN_HOUR);
         for fixture in fixtures() {
@@ -218,7 +259,13 @@ fn ten_thousand_generated_packets_get_the_verdict_the_host_computes() {
         }
     }
     for reason in VerdictReason::ALL {
-        let from_rules = !matches!(reason, VerdictReason::NoSocket | VerdictReason::NoHeartbeat);
+        let from_rules = !matches!(
+            reason,
+            VerdictReason::NoSocket
+                | VerdictReason::NoHeartbeat
+                | VerdictReason::TooLarge
+                | VerdictReason::TooLargePassed
+        );
         assert_eq!(seen[reason.index()] > 0, from_rules, "{} was seen", reason.label());
     }
 }
@@ -347,10 +394,196 @@ fn a_queue_or_descriptor_that_is_not_for_sockets_is_refused() {
     assert!(matches!(error, SteerError::Socket { queue: 0, .. }), "{error}");
 }
 
-/// A second opinion on object file, BTF and maps.
+/// One set steers everything, one passes everything, one drops everything, one names nothing.
+#[test]
+fn on_a_wire_every_fixture_leaves_through_the_other_port_where_it_passed() {
+    for buffers in [Buffers::One, Buffers::Several] {
+        let (mut bench, _socket) = serving(buffers);
+        bench.set_peer(LONGEST as u32);
+        for rules in sets() {
+            let compiled = Compiled::new(&rules).unwrap();
+            bench.set_rules(&rules, AN_HOUR);
+            for fixture in fixtures() {
+                let says = wire_says(&fixture.bytes, &compiled, LONGEST as u32);
+                assert_eq!(says, host_says(&fixture.bytes, &compiled), "none is too large");
+                let (packet, name) = (&fixture.bytes, fixture.name);
+                assert_agree_on_the_wire(&mut bench, &compiled, packet, LONGEST as u32, name);
+            }
+        }
+    }
+}
+
+/// Whatever is in them, and whichever rule there is for them but one that drops.
+#[test]
+fn on_a_wire_every_fixture_that_is_too_large_for_the_other_port_is_for_the_worker() {
+    const MTU: usize = LONGEST - ethernet::HEADER_LEN - 9;
+    for buffers in [Buffers::One, Buffers::Several] {
+        let (mut bench, _socket) = serving(buffers);
+        bench.set_peer(MTU as u32);
+        for rules in sets() {
+            let compiled = Compiled::new(&rules).unwrap();
+            bench.set_rules(&rules, AN_HOUR);
+            for mut fixture in fixtures() {
+                // The border is further off behind a tag.
+                for len in MTU + ethernet::HEADER_LEN..=LONGEST {
+                    fixture.bytes.resize(len, 0);
+                    let (packet, name) = (&fixture.bytes, fixture.name);
+                    assert_agree_on_the_wire(&mut bench, &compiled, packet, MTU as u32, name);
+                }
+            }
+        }
+    }
+}
+
+/// The program sees the first buffer only; all of the packet's bytes must fit.
+#[test]
+fn on_a_wire_all_buffers_of_a_packet_count_to_its_size() {
+    let rules = [Rule::any(Action::Pass)];
+    let compiled = Compiled::new(&rules).unwrap();
+    let (mut bench, _socket) = serving(Buffers::Several);
+    bench.set_rules(&rules, AN_HOUR);
+    let jumbo = [&fixture("ipv4 tcp")[..], &[0; 9_000]].concat();
+    let payload = (jumbo.len() - ethernet::HEADER_LEN) as u32;
+    for (mtu, reason) in
+        [(payload, VerdictReason::PassRule), (payload - 1, VerdictReason::TooLarge)]
+    {
+        bench.set_peer(mtu);
+        assert_agree_on_the_wire(&mut bench, &compiled, &jumbo, mtu, "a jumbo frame");
+        assert_eq!(bench.run(&jumbo), (XDP_REDIRECT, reason, Some(0)));
+    }
+}
+
+#[test]
+fn on_a_wire_generated_packets_get_the_verdict_the_host_computes() {
+    let mut runner = TestRunner::deterministic();
+    let (mut bench, _socket) = served();
+    let mut too_large = 0;
+    for mtu in 20..60 {
+        let rules = generated(&rules(), &mut runner);
+        let compiled = Compiled::new(&rules).unwrap();
+        bench.set_rules(&rules, AN_HOUR);
+        bench.set_peer(mtu);
+        for _ in 0..100 {
+            let packet = generated(&packet(), &mut runner);
+            if packet.len() >= ethernet::HEADER_LEN {
+                let what = "a generated packet";
+                assert_agree_on_the_wire(&mut bench, &compiled, &packet, mtu, what);
+                let reason = wire_says(&packet, &compiled, mtu).reason;
+                too_large += u32::from(reason == VerdictReason::TooLarge);
+            }
+        }
+    }
+    assert!(too_large > 100, "{too_large} were too large");
+}
+
+#[test]
+fn on_a_wire_no_socket_and_no_heartbeat_lead_to_the_other_port() {
+    let mut bench = Bench::new();
+    bench.set_rules(&[Rule::any(Action::Steer)], AN_HOUR);
+    bench.set_peer(1500);
+    let tcp = fixture("ipv4 tcp");
+    assert_eq!(bench.run(&tcp), (XDP_REDIRECT, VerdictReason::NoSocket, Some(0)));
+
+    let socket = xdp_socket();
+    insert_socket(bench.steering.xsk_map_fd(), QUEUE, socket.as_fd()).unwrap();
+    assert_eq!(bench.run(&tcp), (XDP_REDIRECT, VerdictReason::NoHeartbeat, Some(0)));
+    bench.beat(now());
+    assert_eq!(bench.run(&tcp), (XDP_REDIRECT, VerdictReason::Steered, Some(0)));
+    drop(socket);
+    assert_eq!(bench.run(&tcp), (XDP_REDIRECT, VerdictReason::NoSocket, Some(0)));
+}
+
+/// Who hears of it there can answer. Sent to the other port, it would be lost without a word.
+#[test]
+fn on_a_wire_what_is_too_large_passes_to_the_kernel_without_a_worker() {
+    let tcp = fixture("ipv4 tcp");
+    let too_small = (tcp.len() - ethernet::HEADER_LEN - 1) as u32;
+    let passed = (XDP_PASS, VerdictReason::TooLargePassed);
+    for (rules, rule) in [
+        (vec![Rule::any(Action::Steer)], Some(0)),
+        (vec![Rule::any(Action::Pass)], Some(0)),
+        (vec![], None),
+    ] {
+        let mut bench = Bench::new();
+        bench.set_rules(&rules, AN_HOUR);
+        bench.set_peer(too_small);
+        assert_eq!(bench.run(&tcp), (passed.0, passed.1, rule), "no socket");
+        let socket = xdp_socket();
+        insert_socket(bench.steering.xsk_map_fd(), QUEUE, socket.as_fd()).unwrap();
+        assert_eq!(bench.run(&tcp), (passed.0, passed.1, rule), "no heartbeat");
+    }
+    let mut bench = Bench::new();
+    bench.set_rules(&[Rule::any(Action::Drop)], AN_HOUR);
+    bench.set_peer(too_small);
+    assert_eq!(bench.run(&tcp), (XDP_DROP, VerdictReason::DropRule, Some(0)));
+}
+
+#[test]
+fn the_other_port_can_be_named_before_the_rules_and_outlives_them() {
+    let mut bench = Bench::new();
+    let tcp = fixture("ipv4 tcp");
+    let fits = (tcp.len() - ethernet::HEADER_LEN) as u32;
+    bench.set_peer(fits);
+    assert_eq!(bench.steering.test_run(&tcp).unwrap(), XDP_PASS, "no rules, no wire");
+    for _ in 0..3 {
+        bench.set_rules(&[], AN_HOUR);
+        assert_eq!(bench.run(&tcp), (XDP_REDIRECT, VerdictReason::NoRule, None));
+    }
+    bench.set_peer(fits - 1);
+    assert_eq!(bench.run(&tcp), (XDP_PASS, VerdictReason::TooLargePassed, None));
+    bench.set_rules(&[], AN_HOUR);
+    assert_eq!(bench.run(&tcp), (XDP_PASS, VerdictReason::TooLargePassed, None));
+    bench.steering.set_peer(None).unwrap();
+    for _ in 0..3 {
+        assert_eq!(bench.run(&tcp), (XDP_PASS, VerdictReason::NoRule, None), "host mode again");
+        bench.set_rules(&[], AN_HOUR);
+    }
+}
+
+/// A new MTU is published with the rules that are in force, and their counters run on.
+#[test]
+fn a_new_mtu_leaves_rules_and_counters_alone() {
+    let mut bench = Bench::new();
+    let tcp = fixture("ipv4 tcp");
+    bench.set_rules(&[Rule::any(Action::Drop)], AN_HOUR);
+    for mtu in [1, 1500, 9000] {
+        bench.set_peer(mtu);
+        assert_eq!(bench.run(&tcp), (XDP_DROP, VerdictReason::DropRule, Some(0)));
+    }
+    assert_eq!(bench.steering.counters().unwrap().rules[0].packets, 3);
+}
+
+#[test]
+fn a_port_that_is_not_there_is_refused_and_the_one_before_stays() {
+    let mut bench = Bench::new();
+    let tcp = fixture("ipv4 tcp");
+    bench.set_rules(&[], AN_HOUR);
+    bench.set_peer(1500);
+    let error = bench.steering.set_peer(Some(Peer { index: 0x7fff_0000, mtu: 1 })).unwrap_err();
+    assert!(matches!(error, SteerError::Peer { index: 0x7fff_0000, .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("number 2147418112") && text.contains("`ip link`"), "{text}");
+    assert_eq!(bench.run(&tcp), (XDP_REDIRECT, VerdictReason::NoRule, None));
+}
+
+/// A second opinion on object file, BTF and maps. One program at a time, as Sluice loads them: see the module
+/// of the maps in `xdp-ebpf`.
 #[test]
 fn libbpf_loads_the_same_object() {
-    let object = libbpf_rs::ObjectBuilder::default().open_memory(OBJECT).unwrap().load().unwrap();
+    for program in [abi::PROGRAM, abi::PROGRAM_FRAGS] {
+        libbpf_loads(program);
+    }
+}
+
+fn libbpf_loads(wanted: &str) {
+    let mut opened = libbpf_rs::ObjectBuilder::default().open_memory(OBJECT).unwrap();
+    let names: Vec<_> = opened.progs().map(|program| program.name().to_owned()).collect();
+    assert_eq!(names, [abi::PROGRAM, abi::PROGRAM_FRAGS]);
+    opened
+        .progs_mut()
+        .filter(|program| program.name() != wanted)
+        .for_each(|mut other| other.set_autoload(false));
+    let object = opened.load().unwrap();
     let mut maps: Vec<String> = object
         .maps()
         .map(|map| map.name().to_string_lossy().into_owned())
@@ -361,6 +594,7 @@ fn libbpf_loads_the_same_object() {
         maps,
         [
             "HEARTBEAT",
+            "PEER",
             "PORTS",
             "PREFIXES",
             "REASON_COUNTERS",
@@ -370,13 +604,9 @@ fn libbpf_loads_the_same_object() {
             "XSKS"
         ]
     );
-    let programs: Vec<_> = object.progs_mut().collect();
-    let names: Vec<_> = programs.iter().map(|program| program.name().to_str().unwrap()).collect();
-    assert_eq!(names, [abi::PROGRAM, abi::PROGRAM_FRAGS]);
     let tcp = fixture("ipv4 tcp");
-    for program in programs {
-        assert!(matches!(program.prog_type(), libbpf_rs::ProgramType::Xdp));
-        let input = libbpf_rs::ProgramInput { data_in: Some(&tcp), ..Default::default() };
-        assert_eq!(program.test_run(input).unwrap().return_value, XDP_PASS);
-    }
+    let program = object.progs_mut().find(|program| program.name() == wanted).unwrap();
+    assert!(matches!(program.prog_type(), libbpf_rs::ProgramType::Xdp));
+    let input = libbpf_rs::ProgramInput { data_in: Some(&tcp), ..Default::default() };
+    assert_eq!(program.test_run(input).unwrap().return_value, XDP_PASS);
 }

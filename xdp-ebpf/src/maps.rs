@@ -1,8 +1,14 @@
 //! The maps, and the rule tables in them. [`sluice_common::abi`] has their layout.
+//!
+//! The kernel ties a DEVMAP to the kind of the first program that uses it, packets in several buffers or in one
+//! (`map_type_contains_progs` in include/linux/bpf.h), as it might hold programs itself. So each program is
+//! loaded with maps of its own, never both with the same.
+
+use core::num::NonZeroU32;
 
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::btf_maps::lpm_trie::Key;
-use aya_ebpf::btf_maps::{Array, ArrayOfMaps, LpmTrie, PerCpuArray, XskMap};
+use aya_ebpf::btf_maps::{Array, ArrayOfMaps, DevMap, LpmTrie, PerCpuArray, XskMap};
 use aya_ebpf::macros::btf_map;
 use sluice_common::abi;
 use sluice_common::classify::{Actions, Bitmap, Field, Tables};
@@ -31,6 +37,9 @@ static REASON_COUNTERS: PerCpuArray<u64, { VerdictReason::COUNT }> = PerCpuArray
 pub static XSKS: XskMap<{ abi::MAX_QUEUES as usize }> = XskMap::new();
 
 #[btf_map]
+pub static PEER: DevMap<1> = DevMap::new();
+
+#[btf_map]
 static HEARTBEAT: Array<u64, { abi::MAX_QUEUES as usize }, { BPF_F_MMAPABLE as usize }> =
     Array::new();
 
@@ -51,6 +60,12 @@ impl Rules {
     #[inline(always)]
     pub fn fail_open_ns(&self) -> u64 {
         self.settings.fail_open_ns
+    }
+
+    /// In wire mode the MTU of the other port, in bytes.
+    #[inline(always)]
+    pub fn peer_mtu(&self) -> Option<u32> {
+        self.settings.peer_mtu.map(NonZeroU32::get)
     }
 
     /// Counts a packet that rule number `rule` matched.

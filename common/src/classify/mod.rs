@@ -12,10 +12,12 @@
 #[cfg(feature = "alloc")]
 mod compile;
 mod rule;
+mod size;
 
 #[cfg(feature = "alloc")]
 pub use compile::{Compiled, PrefixEntry};
 pub use rule::{Invalid, PortRange, Prefix, Rule};
+pub use size::{is_too_large, longest_frame};
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -161,6 +163,19 @@ impl Decision {
             Action::Drop => VerdictReason::DropRule,
         };
         Self { verdict, rule: Some(rule), reason }
+    }
+
+    /// The same about a frame that [is too large](is_too_large) for the port it would leave through. What is
+    /// not dropped is for the worker, who can cut it or answer its sender.
+    #[inline(always)]
+    #[must_use]
+    pub const fn about_too_large(self) -> Self {
+        match self.verdict {
+            Action::Pass => {
+                Self { verdict: Action::Steer, reason: VerdictReason::TooLarge, rule: self.rule }
+            }
+            Action::Steer | Action::Drop => self,
+        }
     }
 }
 

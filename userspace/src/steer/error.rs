@@ -5,6 +5,7 @@ use std::io;
 
 use aya::EbpfError;
 use aya::maps::MapError;
+use aya::maps::xdp::XdpMapError;
 use aya::programs::ProgramError;
 use sluice_common::{abi, classify};
 
@@ -116,6 +117,17 @@ pub enum SteerError {
         queue: u32,
         /// What the kernel said.
         source: MapError,
+    },
+    /// The other port was not put into the DEVMAP.
+    #[error(
+        "packets cannot be handed to interface number {index}: {source}; is it gone, or in another network \
+         namespace? `ip link` lists those there are"
+    )]
+    Peer {
+        /// Its number.
+        index: u32,
+        /// What the kernel said.
+        source: XdpMapError,
     },
     /// A file descriptor could not be duplicated.
     #[error("cannot duplicate a file descriptor: {0}; `ulimit -n` may be too low")]

@@ -1,21 +1,23 @@
 //! The loaded program and its maps.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use aya::maps::{Array, Map, MapData, MapError};
+use aya::maps::{Array, DevMap, Map, MapData, MapError};
 use aya::programs::{ProgramError, TestRun, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use nix::errno::Errno;
-use sluice_common::abi::{self, Generation};
-use sluice_common::classify::{Compiled, Rule};
+use sluice_common::abi::{self, Generation, Settings};
+use sluice_common::classify::{Compiled, Rule, Tables};
+use sluice_common::wire::Protocol;
 
 use super::attach::{Attached, Attachment};
 use super::counters::{CounterMaps, SteerCounters};
 use super::error::errno;
 use super::tables::RuleMaps;
-use super::{OBJECT, SteerError, object};
+use super::{OBJECT, Peer, SteerError, object, peer};
 use crate::config::XdpMode;
 
 /// How often the verifier is asked. libbpf asks five times (`PROG_LOAD_ATTEMPTS`, libbpf_internal.h).
@@ -55,16 +57,21 @@ pub struct Steering {
     xsk_map: OwnedFd,
     heartbeat_map: OwnedFd,
     heartbeat: Array<MapData, u64>,
-    /// The half of the rule tables that packets read, and how many rules are in it.
-    current: (Generation, usize),
+    peer_map: DevMap<MapData>,
+    peer: Option<Peer>,
+    /// What packets go by; `None` until rules are set.
+    settings: Option<Settings>,
+    /// How many rules there are in the half of the tables that packets read.
+    rule_count: usize,
 }
 
 impl fmt::Debug for Steering {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { attachment, current, .. } = self;
+        let Self { attachment, peer, settings, .. } = self;
         f.debug_struct("Steering")
             .field("attachment", attachment)
-            .field("current", current)
+            .field("peer", peer)
+            .field("settings", settings)
             .finish_non_exhaustive()
     }
 }
@@ -119,7 +126,10 @@ impl Steering {
             xsk_map: descriptor(&ebpf, abi::XSKS)?,
             heartbeat_map: descriptor(&ebpf, abi::HEARTBEAT)?,
             heartbeat: take(&mut ebpf, abi::HEARTBEAT)?,
-            current: (Generation::Even, 0),
+            peer_map: take(&mut ebpf, abi::PEER)?,
+            peer: None,
+            settings: None,
+            rule_count: 0,
             buffers,
             ebpf,
         })
@@ -132,12 +142,51 @@ impl Steering {
     /// Where it fails the old rules stay in force.
     pub fn set_rules(&mut self, rules: &[Rule], fail_open: Duration) -> Result<(), SteerError> {
         let compiled = Compiled::new(rules)?;
-        let generation = self.current.0.other();
+        let generation = self.generation().other();
         self.counters.clear(generation, rules.len())?;
         self.rules.write(generation, &compiled)?;
-        self.rules.publish(generation, &compiled, fail_open)?;
-        self.current = (generation, rules.len());
+        self.publish(Settings {
+            generation,
+            fail_open_ns: u64::try_from(fail_open.as_nanos()).unwrap_or(u64::MAX),
+            actions: compiled.actions(),
+            tcp: compiled.protocol(Protocol::TCP),
+            udp: compiled.protocol(Protocol::UDP),
+            peer_mtu: peer_mtu(self.peer),
+        })?;
+        self.rule_count = rules.len();
         Ok(())
+    }
+
+    /// Names the other port of a wire: packets that no rule steers, and those that find no worker alive, leave
+    /// through it instead of going to the kernel. `None`, as at the start: they go to the kernel.
+    ///
+    /// May be called before the rules are set, and later when the other port's MTU changes or another
+    /// interface takes its name. One that goes away takes itself out of the map: packets then go to the kernel.
+    /// Call it in the network namespace the interface is in.
+    ///
+    /// # Errors
+    /// [`SteerError::Peer`] where there is no such interface; the old one stays. Where the settings cannot be
+    /// written, the old MTU holds, and this can be tried again.
+    pub fn set_peer(&mut self, peer: Option<Peer>) -> Result<(), SteerError> {
+        if let Some(Peer { index, .. }) = peer {
+            peer::insert(&mut self.peer_map, index)?;
+        }
+        if let Some(settings) = self.settings {
+            self.publish(Settings { peer_mtu: peer_mtu(peer), ..settings })?;
+        }
+        self.peer = peer;
+        Ok(())
+    }
+
+    fn publish(&mut self, settings: Settings) -> Result<(), SteerError> {
+        self.rules.publish(&settings)?;
+        self.settings = Some(settings);
+        Ok(())
+    }
+
+    /// The half of the rule tables that packets read.
+    fn generation(&self) -> Generation {
+        self.settings.map_or(Generation::Even, |settings| settings.generation)
     }
 
     /// Attaches the program to `iface`, as a link that goes when this value or this process does. What
@@ -200,12 +249,11 @@ impl Steering {
     /// # Errors
     /// Where the kernel does not let the counters be read.
     pub fn counters(&self) -> Result<SteerCounters, SteerError> {
-        let (generation, rule_count) = self.current;
-        self.counters.read(generation, rule_count)
+        self.counters.read(self.generation(), self.rule_count)
     }
 
     /// Runs the program on one packet as if it had come from queue 0 of the loopback device
-    /// (`BPF_PROG_TEST_RUN`), and returns the XDP action. Nothing is redirected; the packet counts.
+    /// (`BPF_PROG_TEST_RUN`), and returns the XDP action. Nothing is redirected or sent; the packet counts.
     ///
     /// # Errors
     /// The kernel refuses packets shorter than an Ethernet header or longer than a page.
@@ -219,6 +267,11 @@ impl Steering {
             .map(|result| result.return_value)
             .map_err(|source| SteerError::TestRun { len: packet.len(), source: Box::new(source) })
     }
+}
+
+/// A port whose MTU is 0 sends nothing, as one does whose MTU is 1.
+fn peer_mtu(peer: Option<Peer>) -> Option<NonZeroU32> {
+    peer.map(|peer| NonZeroU32::new(peer.mtu).unwrap_or(NonZeroU32::MIN))
 }
 
 /// Gives the program to the kernel. The verifier gives up with EAGAIN when a signal is pending, be it one

@@ -1,19 +1,18 @@
 //! Rules into maps, one half at a time.
 //!
 //! A packet is to see the old rules or the new, never a mixture, and there are thousands of values to
-//! write. So the tables are there twice. [`RuleMaps::replace`] writes the half that no packet reads and
-//! then replaces the settings, which say which half counts. Settings are a map inside a map: replacing
-//! them is one pointer in the kernel.
+//! write. So the tables are there twice. [`RuleMaps::write`] writes the half that no packet reads, and
+//! [`RuleMaps::publish`] replaces the settings, which say which half counts. Settings are a map inside a map:
+//! replacing them is one pointer in the kernel.
 //!
 //! A run of the program that began with the old settings may still be reading the old half, which must
 //! not be written until it has ended. The kernel sees to that: an update of a map of maps returns only
 //! after `synchronize_rcu()`, "so that userspace, when we return to it, knows that all non-sleepable
 //! programs that could be running use the new map value" (`maybe_wait_bpf_programs` in
 //! kernel/bpf/syscall.c, since Linux 4.20), and XDP programs run inside an RCU read section. So when
-//! `replace` returns, the other half is free.
+//! `publish` returns, the other half is free.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, ArrayOfMaps, MapData, MapError};
@@ -21,8 +20,7 @@ use sluice_common::abi::{
     self, Family, Generation, PORTS_PER_PAGE, PREFIX_KEY_LEN, PREFIX_SELECTOR_BITS, SETTINGS_WORDS,
     VLANS_PER_PAGE,
 };
-use sluice_common::classify::{Bitmap, Compiled, Field, PrefixEntry, Tables};
-use sluice_common::wire::Protocol;
+use sluice_common::classify::{Bitmap, Compiled, Field, PrefixEntry};
 
 use super::SteerError;
 
@@ -52,20 +50,9 @@ impl RuleMaps {
             .map_err(|source| SteerError::Map { map: abi::VLANS, source })
     }
 
-    /// Makes packets read the half `generation`. When this returns, no packet reads the other.
-    pub(super) fn publish(
-        &mut self,
-        generation: Generation,
-        rules: &Compiled,
-        fail_open: Duration,
-    ) -> Result<(), SteerError> {
-        let settings = abi::Settings {
-            generation,
-            fail_open_ns: u64::try_from(fail_open.as_nanos()).unwrap_or(u64::MAX),
-            actions: rules.actions(),
-            tcp: rules.protocol(Protocol::TCP),
-            udp: rules.protocol(Protocol::UDP),
-        };
+    /// Makes packets go by `settings`. When this returns, none goes by those before, nor reads the half of the
+    /// tables that these do not name.
+    pub(super) fn publish(&mut self, settings: &abi::Settings) -> Result<(), SteerError> {
         SettingsMap::create(1, 0)
             .and_then(|mut map| {
                 map.set(0, settings.to_words(), 0)?;
