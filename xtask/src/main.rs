@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `setup` | installs what building and running need |
 //! | `run` | real traffic through Sluice, and what became of it |
-//! | `lab` | two hosts on one wire, to try things in |
+//! | `lab` | hosts on wires, to try things in |
 //! | `test` | every test there is |
 //! | `rules` | which tests prove which rule |
 //! | `instructions` | how many instructions the hot functions take |
@@ -83,11 +83,27 @@ mod tests {
         let documented = sluice_lab::documented();
         let ours = documented.iter().filter_map(|one| one.command.strip_prefix("cargo xtask "));
         assert!(ours.clone().count() > 3);
-        for line in ours {
-            let words = ["xtask"].into_iter().chain(line.split_whitespace());
-            if let Err(error) = Xtask::try_parse_from(words) {
-                panic!("cargo xtask {line}: {error}");
-            }
+        ours.for_each(parse);
+    }
+
+    #[test]
+    fn every_example_of_the_help_is_a_task() {
+        use clap::CommandFactory;
+        let command = Xtask::command();
+        for task in command.get_subcommands() {
+            let help = task.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let examples = help.lines().filter_map(|line| line.trim().strip_prefix("cargo xtask "));
+            let tasks =
+                examples.map(|line| line.split("  ").next().expect("there is a first part"));
+            assert!(tasks.clone().count() > 0, "{} has no examples", task.get_name());
+            tasks.for_each(parse);
+        }
+    }
+
+    fn parse(line: &str) {
+        let words = ["xtask"].into_iter().chain(line.split_whitespace());
+        if let Err(error) = Xtask::try_parse_from(words) {
+            panic!("cargo xtask {line}: {error}");
         }
     }
 }

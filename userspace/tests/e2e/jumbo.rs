@@ -5,12 +5,11 @@ use std::net::{IpAddr, UdpSocket};
 use anyhow::{Result, ensure};
 use sluice_lab::{
     Capture, DUT, DUT_V4, DUT_V6, Direction, Lab, Namespace, PEER, PEER_V4, PEER_V6, Sender,
-    Sluice, Wiring, wait_until,
+    Sluice, Tap, Wiring, wait_until,
 };
 
 use crate::bed::{CONFIG, FAMILIES, LIMIT, STEERED, alone, assert_sound, random, start_with};
 use crate::traffic::transfer;
-use crate::wire::Tap;
 
 const MIB: usize = 1 << 20;
 const MTU: usize = 9_000;

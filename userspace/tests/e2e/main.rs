@@ -11,7 +11,6 @@
 //! | `jumbo` | packets that span frames, and drivers that have none |
 //! | `udp` | datagrams merge and are cut, and all of them arrive |
 //! | `bed` | what all of them stand on |
-//! | `wire` | an independent look at every packet on the wire |
 
 mod bed;
 mod coexistence;
@@ -22,4 +21,3 @@ mod malformed;
 mod takeover;
 mod traffic;
 mod udp;
-mod wire;

@@ -1,29 +1,24 @@
 //! What is sent arrives, as super-packets inside and sound packets on the wire.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{IpAddr, TcpListener, TcpStream};
-use std::process::Stdio;
+use std::io::{Read, Write};
+use std::net::IpAddr;
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
 use sluice_lab::{
-    Capture, Checksums, DUT_V4, DUT_V6, Direction, Lab, PEER, Process, Sender, Sluice, Wiring,
-    wait_until,
+    Capture, Checksums, DUT_V4, DUT_V6, Direction, Iperf, Lab, PEER, Sender, Sluice, Tap, Wiring,
+    connect, wait_until,
 };
 
 use crate::bed::{
     CONFIG, FAMILIES, LIMIT, STEERED, alone, assert_sound, random, start, start_with,
 };
-use crate::wire::Tap;
 
 const MIB: usize = 1 << 20;
 
 /// Sends `bytes` over a connection from the peer to `address` and returns what arrived.
 pub(crate) fn transfer(lab: &Lab, address: IpAddr, from: Sender, bytes: &[u8]) -> Result<Vec<u8>> {
-    let listener = lab.dut.run(|| TcpListener::bind((address, STEERED)))?;
-    let peer = lab.peer.run(|| TcpStream::connect((address, STEERED)))?;
-    let (dut, _) = listener.accept()?;
+    let (peer, dut) = connect(&lab.peer, &lab.dut, (address, STEERED).into())?;
     let (mut source, mut target) = if from == Sender::Peer { (peer, dut) } else { (dut, peer) };
     source.set_write_timeout(Some(LIMIT))?;
     target.set_read_timeout(Some(LIMIT))?;
@@ -66,13 +61,12 @@ fn iperf3_runs_both_ways_over_both_families() -> Result<()> {
     let _alone = alone();
     let lab = Lab::new()?;
     let mut sluice = start(&lab)?;
-    let _server = iperf3_server(&lab)?;
+    let _server = Iperf::server(&lab.dut, STEERED)?;
     for address in FAMILIES {
         for (from, option) in [(Sender::Peer, ""), (Sender::Dut, "--reverse")] {
             let before = carried(&sluice, from)?;
-            let line = format!("--client {address} --port {STEERED} --time 1 --json {option}");
-            let told: Value = serde_json::from_str(&lab.peer.exec("iperf3", &line)?)?;
-            let bytes = told["end"]["sum_received"]["bytes"].as_u64().unwrap_or(0);
+            let line = format!("--client {address} --port {STEERED} --time 1 {option}");
+            let bytes = Iperf::run(&lab.peer, &line)?.bytes;
             let packets = carried(&sluice, from)? - before;
             // A packet of 1500 bytes holds no more than 1460 of the stream.
             assert!(
@@ -83,20 +77,6 @@ fn iperf3_runs_both_ways_over_both_families() -> Result<()> {
     }
     assert_sound(&sluice)?;
     sluice.stop()
-}
-
-fn iperf3_server(lab: &Lab) -> Result<Process> {
-    let mut command = lab.dut.command("iperf3");
-    command.args(["--server", "--forceflush", "--port", &STEERED.to_string()]);
-    let mut server = lab.dut.spawn(command.stdout(Stdio::piped()))?;
-    let mut lines = BufReader::new(server.child().stdout.take().context("stdout was piped")?);
-    let mut line = String::new();
-    while !line.contains("Server listening") {
-        line.clear();
-        ensure!(lines.read_line(&mut line)? > 0, "iperf3 ended");
-    }
-    thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-    Ok(server)
 }
 
 #[test]

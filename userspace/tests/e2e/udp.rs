@@ -6,10 +6,9 @@ use std::os::fd::AsRawFd;
 
 use anyhow::{Context, Result};
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg};
-use sluice_lab::{Capture, Carried, Lab, PEER, PEER_V4, PEER_V6, Sluice, wait_until};
+use sluice_lab::{Capture, Carried, Lab, PEER, PEER_V4, PEER_V6, Sluice, Tap, wait_until};
 
 use crate::bed::{FAMILIES, LIMIT, alone, assert_sound, random, start_with};
-use crate::wire::Tap;
 
 /// Steered whatever its address is.
 const PORT: u16 = 6000;

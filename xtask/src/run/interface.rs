@@ -7,15 +7,17 @@ use std::time::Duration;
 use anyhow::Result;
 use sluice_lab::Sluice;
 
-use super::iperf::{self, From};
-use super::progress::Progress;
+use super::iperf::From;
 use super::report::{Leg, Report, Way};
-use super::{Run, interrupt};
+use super::{Run, interrupt, legs};
 
 pub(super) fn run(binary: &Path, config: &str, options: &Run) -> Result<Report> {
     let mut sluice = Sluice::start_here(binary, config)?;
     let legs = match options.peer {
-        Some(peer) => legs(&sluice, peer, options)?,
+        Some(peer) => {
+            let plans = [(peer, Way::Out, From::Client), (peer, Way::In, From::Server)];
+            legs::measure(&plans, &sluice, options, client)?
+        }
         None => until_interrupted(&mut sluice)?,
     };
     let report = Report::new(legs, &sluice.stats()?);
@@ -23,19 +25,10 @@ pub(super) fn run(binary: &Path, config: &str, options: &Run) -> Result<Report> 
     Ok(report)
 }
 
-fn legs(sluice: &Sluice, peer: std::net::IpAddr, options: &Run) -> Result<Vec<Leg>> {
-    let ways = [(Way::Out, From::Client), (Way::In, From::Server)];
-    let progress = Progress::new(ways.len(), options.seconds);
-    let leg = |(way, from)| {
-        progress.begin(&Leg::title(peer, way));
-        Leg::measure(sluice, peer, way, || {
-            let mut client = Command::new("iperf3");
-            client.stdin(Stdio::null());
-            iperf::measure(client, (peer, options.port), from, options.seconds, &progress)
-        })
-        .inspect(|_| progress.end())
-    };
-    ways.into_iter().map(leg).collect()
+fn client() -> Command {
+    let mut client = Command::new("iperf3");
+    client.stdin(Stdio::null());
+    client
 }
 
 fn until_interrupted(sluice: &mut Sluice) -> Result<Vec<Leg>> {

@@ -32,6 +32,13 @@ pub(super) fn client(iface: &str, port: u16) -> String {
     host_mode(iface, &format!("src_port = {port}"))
 }
 
+/// Wire mode between two ports, for all of TCP and UDP.
+pub(super) fn between([a, b]: [&str; 2]) -> String {
+    let port = |iface| format!("[[port]]\niface = \"{iface}\"\n\n");
+    let rule = |proto| format!("[[rule]]\nproto = \"{proto}\"\naction = \"steer\"\n");
+    ["mode = \"wire\"\n\n".to_owned(), port(a), port(b), rule("tcp"), rule("udp")].concat()
+}
+
 fn host_mode(iface: &str, ports: &str) -> String {
     format!(
         "mode = \"host\"\n\n[[port]]\niface = \"{iface}\"\n\n\

@@ -7,16 +7,20 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
-use sluice_lab::{Carried, Sluice, Stats};
+use sluice_lab::{Carried, Crossed, Iperf, Sluice, Stats};
 
-use super::iperf::Measured;
-
-/// Which way the data went, seen from Sluice's host.
+/// Which way the data went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Way {
+    /// To Sluice's host.
     In,
+    /// From it.
     Out,
+    /// Through it, from side A.
+    AToB,
+    /// Through it, from side B.
+    BToA,
 }
 
 /// One measurement and what Sluice counted meanwhile.
@@ -26,16 +30,39 @@ pub(super) struct Leg {
     way: Way,
     gbit_per_second: f64,
     retransmits: u64,
-    /// Packets on the wire, data and acknowledgements: what came in, and what went out.
-    received: u64,
-    sent: u64,
-    /// Super-packets, or packets that stayed alone, between Sluice and the host.
-    to_host: u64,
-    from_host: u64,
-    /// Packets in a super-packet on average, in the direction of the data.
+    #[serde(flatten)]
+    counted: Counted,
+    /// Packets in a super-packet, or in a train, on average, in the direction of the data.
     segments: f64,
     /// Share of a core that each worker used, in per cent.
     worker_cpu: Vec<f64>,
+}
+
+/// Packets that passed Sluice, data and acknowledgements.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Counted {
+    /// In host mode.
+    Host {
+        /// On the wire: what came in, and what went out.
+        received: u64,
+        sent: u64,
+        /// Super-packets, or packets that stayed alone, between Sluice and the host.
+        to_host: u64,
+        from_host: u64,
+    },
+    /// In wire mode.
+    Wire { a: Port, b: Port },
+}
+
+/// What came in by a port and what left through it.
+#[derive(Debug, Serialize)]
+struct Port {
+    received: u64,
+    /// Bytes of a packet on average, link header included.
+    received_mean: f64,
+    sent: u64,
+    sent_mean: f64,
 }
 
 /// Everything.
@@ -51,9 +78,24 @@ pub(super) struct Report {
 /// As many reasons as explain nearly everything without hiding the rest of the screen.
 const TOP: usize = 6;
 
+impl Way {
+    fn label(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+            Self::AToB => "a to b",
+            Self::BToA => "b to a",
+        }
+    }
+}
+
 impl Leg {
     pub(super) fn title(address: IpAddr, way: Way) -> String {
-        let way = if way == Way::In { "to sluice's host" } else { "from sluice's host" };
+        let way = match way {
+            Way::In => "to sluice's host",
+            Way::Out => "from sluice's host",
+            Way::AToB | Way::BToA => way.label(),
+        };
         format!("{} {way}", family(address))
     }
 
@@ -62,25 +104,88 @@ impl Leg {
         sluice: &Sluice,
         address: IpAddr,
         way: Way,
-        measure: impl FnOnce() -> Result<Measured>,
+        measure: impl FnOnce() -> Result<Iperf>,
     ) -> Result<Self> {
         let (before, start) = (sluice.stats()?, Instant::now());
         let measured = measure()?;
         let (after, elapsed) = (sluice.stats()?, start.elapsed());
-        let carried = after.carried() - before.carried();
-        let Carried { received, to_host, from_host, sent, .. } = carried;
+        let (counted, segments) = counted(way, &before, &after);
         Ok(Self {
             family: family(address),
             way,
-            gbit_per_second: measured.gbit_per_second,
+            gbit_per_second: measured.received / 1e9,
             retransmits: measured.retransmits,
-            received,
-            sent,
-            to_host,
-            from_host,
-            segments: if way == Way::In { carried.coalesced() } else { carried.segmented() },
+            counted,
+            segments,
             worker_cpu: shares(&before.cpu(), &after.cpu(), elapsed),
         })
+    }
+}
+
+/// What passed in between, and how many packets were one on average.
+fn counted(way: Way, before: &Stats, after: &Stats) -> (Counted, f64) {
+    let carried = after.carried() - before.carried();
+    let ([a, b], [a_before, b_before]) = (after.crossed(), before.crossed());
+    let (a, b) = (a - a_before, b - b_before);
+    let segments = match way {
+        Way::In => carried.coalesced(),
+        Way::Out => carried.segmented(),
+        Way::AToB => a.coalesced(),
+        Way::BToA => b.coalesced(),
+    };
+    let counted = match way {
+        Way::In | Way::Out => {
+            let Carried { received, sent, to_host, from_host, .. } = carried;
+            Counted::Host { received, sent, to_host, from_host }
+        }
+        Way::AToB | Way::BToA => Counted::Wire { a: a.into(), b: b.into() },
+    };
+    (counted, segments)
+}
+
+impl From<Crossed> for Port {
+    fn from(crossed: Crossed) -> Self {
+        let mean = |bytes: u64, packets: u64| bytes as f64 / packets.max(1) as f64;
+        let Crossed { received_packets, received_bytes, sent_packets, sent_bytes, .. } = crossed;
+        Self {
+            received: received_packets,
+            received_mean: mean(received_bytes, received_packets),
+            sent: sent_packets,
+            sent_mean: mean(sent_bytes, sent_packets),
+        }
+    }
+}
+
+impl Counted {
+    /// What the columns are called.
+    fn columns(&self) -> Vec<&'static str> {
+        match self {
+            Self::Host { .. } => vec!["wire in", "to host", "from host", "wire out"],
+            Self::Wire { .. } => {
+                vec!["A in", "bytes", "A out", "bytes", "B in", "bytes", "B out", "bytes"]
+            }
+        }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        match self {
+            Self::Host { received, sent, to_host, from_host } => {
+                [received, to_host, from_host, sent].map(ToString::to_string).into()
+            }
+            Self::Wire { a, b } => [a, b].into_iter().flat_map(Port::cells).collect(),
+        }
+    }
+}
+
+impl Port {
+    fn cells(&self) -> [String; 4] {
+        let Self { received, received_mean, sent, sent_mean } = self;
+        [
+            received.to_string(),
+            format!("{received_mean:.0}"),
+            sent.to_string(),
+            format!("{sent_mean:.0}"),
+        ]
     }
 }
 
@@ -109,33 +214,25 @@ impl Report {
     }
 
     pub(super) fn print_tables(&self) -> Result<()> {
-        if !self.legs.is_empty() {
-            println!("{}\n", self.traffic());
+        if let Some(first) = self.legs.first() {
+            println!("{}\n", self.traffic(first.counted.columns()));
         }
         println!("{}\n", self.released());
         println!("{}", self.dropped());
         Ok(())
     }
 
-    fn traffic(&self) -> Table {
-        let mut table = table([
-            "",
-            "Gbit/s",
-            "resent",
-            "wire in",
-            "to host",
-            "from host",
-            "wire out",
-            "segments",
-            "CPU %",
-        ]);
+    fn traffic(&self, counted: Vec<&'static str>) -> Table {
+        let columns = [vec!["", "Gbit/s", "resent"], counted, vec!["segments", "CPU %"]].concat();
+        let mut table = table(columns);
         for leg in &self.legs {
-            let way = if leg.way == Way::In { "in" } else { "out" };
             let cpu: Vec<_> = leg.worker_cpu.iter().map(|share| format!("{share:.0}")).collect();
-            let counters = [leg.retransmits, leg.received, leg.to_host, leg.from_host, leg.sent];
-            let mut row =
-                vec![format!("{} {way}", leg.family), format!("{:.2}", leg.gbit_per_second)];
-            row.extend(counters.map(|count| count.to_string()));
+            let mut row = vec![
+                format!("{} {}", leg.family, leg.way.label()),
+                format!("{:.2}", leg.gbit_per_second),
+                leg.retransmits.to_string(),
+            ];
+            row.extend(leg.counted.cells());
             row.extend([format!("{:.1}", leg.segments), cpu.join(" + ")]);
             table.add_row(row);
         }
@@ -164,9 +261,11 @@ impl Report {
     }
 }
 
-fn table<const N: usize>(header: [&str; N]) -> Table {
+fn table(header: impl IntoIterator<Item = &'static str>) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_FULL_CONDENSED).set_header(header);
+    table
+        .load_preset(presets::UTF8_FULL_CONDENSED)
+        .set_header(header.into_iter().collect::<Vec<_>>());
     table
 }
 
@@ -176,4 +275,32 @@ fn align(mut table: Table) -> Table {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stats(received: u64, bytes: u64, trains: u64) -> Stats {
+        let counters = serde_json::json!({
+            "received_packets": received, "received_bytes": bytes, "trains": trains,
+        });
+        let side = serde_json::json!({ "side": "b", "counters": counters });
+        Stats(serde_json::json!({ "workers": [{ "sides": [side] }] }))
+    }
+
+    #[test]
+    fn a_wire_tells_of_both_ports() {
+        let (counted, segments) = counted(Way::BToA, &stats(10, 900, 10), &stats(50, 60_900, 14));
+        assert_eq!(segments, 10.0);
+        assert_eq!(counted.cells(), ["0", "0", "0", "0", "40", "1500", "0", "0"]);
+        assert_eq!(counted.columns().len(), counted.cells().len());
+    }
+
+    #[test]
+    fn a_host_has_a_cell_for_each_column() {
+        let nothing = Stats(serde_json::Value::Null);
+        let (counted, _) = counted(Way::In, &nothing, &nothing);
+        assert_eq!(counted.columns().len(), counted.cells().len());
+    }
 }

@@ -54,6 +54,14 @@ impl Namespace {
         Ok(namespace)
     }
 
+    /// The host `role` of the lasting lab `lab`, as [`Self::existing`].
+    ///
+    /// # Errors
+    /// Where there is no such host.
+    pub fn lasting(lab: &str, role: &str) -> Result<Self> {
+        Self::existing(owner::lasting(lab, role))
+    }
+
     /// Leaves the namespace and what runs in it behind when the value goes.
     pub fn keep(&mut self) {
         self.keep = true;

@@ -22,6 +22,18 @@ pub(crate) fn unique(role: &str) -> String {
     format!("sluice-{pid}-{start}-{}-{role}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// What the namespace of `role` in the lasting lab `lab` is called: it has no owner.
+pub(crate) fn lasting(lab: &str, role: &str) -> String {
+    format!("sluice-{lab}-{role}")
+}
+
+/// Deletes these namespaces; `false` if there was none of them.
+pub(crate) fn remove(names: &[String]) -> bool {
+    let there = names.iter().any(|name| FOLDER.join(name).exists());
+    names.iter().for_each(|name| namespace::delete(name));
+    there
+}
+
 /// Deletes the namespaces whose owner is dead.
 pub fn sweep() {
     for entry in fs::read_dir(*FOLDER).into_iter().flatten().flatten() {
@@ -61,6 +73,7 @@ mod tests {
 
     #[test]
     fn a_name_of_somebody_else_has_no_owner() {
+        assert_eq!(owner(&lasting("lab", "dut")), None);
         for name in ["web", "sluice", "sluice-lab-dut", "sluice-1-2-dut", "sluice-1-2-3"] {
             assert_eq!(owner(name), None, "{name}");
         }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::Crossed;
+
 /// What `sluice stats --json` answers. Counters count from the start of the process.
 #[derive(Clone, Debug)]
 pub struct Stats(pub Value);
@@ -73,6 +75,21 @@ impl Stats {
         }
     }
 
+    /// What crossed each port of wire mode, in the order of the configuration.
+    #[must_use]
+    pub fn crossed(&self) -> [Crossed; 2] {
+        ["a", "b"].map(|name| {
+            let mut crossed = Crossed::default();
+            let sides = self.sides().filter(|side| side["side"] == name);
+            sides.for_each(|side| crossed.add(&side["counters"]));
+            crossed
+        })
+    }
+
+    fn sides(&self) -> impl Iterator<Item = &Value> {
+        self.workers().filter_map(|worker| worker["sides"].as_array()).flatten()
+    }
+
     fn sum(&self, counter: &str) -> u64 {
         self.workers().filter_map(|worker| worker["counters"][counter].as_u64()).sum()
     }
@@ -114,8 +131,9 @@ impl Stats {
         // What else the kernel counts for a socket is no drop.
         const DROPS: [&str; 4] = ["rx_dropped", "rx_invalid", "rx_ring_full", "tx_invalid"];
         let mut drops = self.over_workers("drops");
-        let kernel = self.over_workers("socket").into_iter();
-        drops.extend(kernel.filter(|(label, _)| DROPS.contains(&label.as_str())));
+        let mut kernel = self.over_workers("socket");
+        self.sides().for_each(|side| add(&mut kernel, &side["socket"]));
+        drops.extend(kernel.into_iter().filter(|(label, _)| DROPS.contains(&label.as_str())));
         drops
     }
 
@@ -178,6 +196,25 @@ mod tests {
         assert_eq!(stats().releases()["push"], 4);
         assert_eq!(stats().drops(), BTreeMap::from([("rx_ring_full".to_owned(), 6)]));
         assert_eq!(stats().cpu(), [Duration::from_millis(7); 2]);
+    }
+
+    #[test]
+    fn each_side_is_summed_over_workers() {
+        let side = |name, received, full| {
+            serde_json::json!({
+                "side": name, "counters": { "received_packets": received, "trains": 2 },
+                "socket": { "rx_ring_full": full },
+            })
+        };
+        let worker = serde_json::json!({ "sides": [side("a", 10, 1), side("b", 3, 0)] });
+        let two = Stats(serde_json::json!({ "workers": [worker, worker] }));
+        let [a, b] = two.crossed();
+        assert_eq!((a.received_packets, b.received_packets), (20, 6));
+        assert_eq!((a.coalesced(), b.coalesced()), (5.0, 1.5));
+        assert_eq!(a.sent_packets, 0, "what is not counted");
+        assert_eq!((a - b).received_packets, 14);
+        assert_eq!(two.drops(), BTreeMap::from([("rx_ring_full".to_owned(), 2)]));
+        assert_eq!(stats().crossed(), [Crossed::default(); 2], "in host mode");
     }
 
     #[test]

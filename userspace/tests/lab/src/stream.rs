@@ -1,15 +1,16 @@
 //! A connection that never rests, and how well it fared.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, sleep, spawn};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
-use crate::{Lab, wait_until};
+use crate::arrivals::Arrivals;
+use crate::{Lab, connect, wait_until};
 
 /// Who sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +21,8 @@ pub enum Sender {
     Dut,
 }
 
-/// A TCP connection from the peer to a port of the device under test, over which one of them sends a known
-/// pattern at a steady pace until the stream is finished. The receiver compares every byte and notes the
-/// longest time in which none came.
+/// A TCP connection over which one end sends a known pattern at a steady pace until the stream is finished. The
+/// other compares every byte and notes the longest time in which none came.
 #[derive(Debug)]
 pub struct Stream {
     stop: Arc<AtomicBool>,
@@ -30,19 +30,6 @@ pub struct Stream {
     arrivals: Arc<Arrivals>,
     sender: Option<JoinHandle<Result<()>>>,
     receiver: Option<JoinHandle<Result<()>>>,
-}
-
-/// What came, and when.
-#[derive(Debug)]
-struct Arrivals {
-    bytes: AtomicU64,
-    times: Mutex<Times>,
-}
-
-#[derive(Debug)]
-struct Times {
-    last: Instant,
-    longest_gap: Duration,
 }
 
 /// About 200 Mbit/s: enough that every state change meets packets in flight, and far below what the slowest
@@ -59,15 +46,16 @@ impl Stream {
     /// # Errors
     /// Where they cannot connect.
     pub fn start(lab: &Lab, address: SocketAddr, from: Sender) -> Result<Self> {
-        let listener = lab.dut.run(|| TcpListener::bind(address))?;
-        let limit = Duration::from_secs(5);
-        let peer = lab.peer.run(|| TcpStream::connect_timeout(&address, limit))?;
-        let (dut, _) = listener.accept()?;
+        let (peer, dut) = connect(&lab.peer, &lab.dut, address)?;
         let (source, target) = if from == Sender::Peer { (peer, dut) } else { (dut, peer) };
         Self::over(source, target)
     }
 
-    fn over(source: TcpStream, target: TcpStream) -> Result<Self> {
+    /// Starts sending over a connection, from one end to the other.
+    ///
+    /// # Errors
+    /// Where it has ended.
+    pub fn over(source: TcpStream, target: TcpStream) -> Result<Self> {
         // So that both threads look at `stop` now and then.
         source.set_write_timeout(Some(Duration::from_millis(100)))?;
         target.set_read_timeout(Some(Duration::from_millis(100)))?;
@@ -88,14 +76,13 @@ impl Stream {
     /// Bytes that have arrived, each as it was sent.
     #[must_use]
     pub fn arrived(&self) -> u64 {
-        self.arrivals.bytes.load(Ordering::Acquire)
+        self.arrivals.amount()
     }
 
     /// The longest time in which nothing arrived, the one that lasts until now included.
     #[must_use]
     pub fn longest_gap(&self) -> Duration {
-        let times = self.arrivals.times.lock().expect("no holder panics");
-        times.longest_gap.max(times.last.elapsed())
+        self.arrivals.longest_gap()
     }
 
     /// Waits until `more` bytes have arrived from now on.
@@ -136,21 +123,6 @@ impl Drop for Stream {
 
 fn join(thread: Option<JoinHandle<Result<()>>>) -> Result<()> {
     thread.map_or(Ok(()), |thread| thread.join().map_err(|_| anyhow!("the thread panicked"))?)
-}
-
-impl Arrivals {
-    fn new() -> Self {
-        let times = Times { last: Instant::now(), longest_gap: Duration::ZERO };
-        Self { bytes: AtomicU64::new(0), times: Mutex::new(times) }
-    }
-
-    fn note(&self, bytes: usize) {
-        let mut times = self.times.lock().expect("no holder panics");
-        let now = Instant::now();
-        times.longest_gap = times.longest_gap.max(now - times.last);
-        times.last = now;
-        self.bytes.fetch_add(bytes as u64, Ordering::AcqRel);
-    }
 }
 
 fn pattern(len: usize) -> Vec<u8> {

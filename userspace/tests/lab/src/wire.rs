@@ -1,13 +1,11 @@
 //! Two namespaces and the veth pair between them.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use crate::namespace::checked;
-use crate::owner;
-use crate::{Namespace, wait_until};
+use crate::veth::{End, Receive, lay};
+use crate::{Checksums, Namespace, owner};
 
 /// The peer's end of the wire.
 pub const PEER: &str = "peer0";
@@ -32,16 +30,6 @@ pub struct Wiring {
     pub mtu: u32,
     /// What the peer's packets carry in the checksum field.
     pub checksums: Checksums,
-}
-
-/// What a sender puts into the checksum field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Checksums {
-    /// The checksum, as on a wire. Segmentation offload goes with it: whole checksums are only
-    /// computed once the packets are cut.
-    Whole,
-    /// The sum over the pseudo-header only, as veth and virtio peers with `tx` offload on send it.
-    Partial,
 }
 
 impl Default for Wiring {
@@ -98,10 +86,7 @@ impl Lab {
 
     /// Removes the lasting lab called `name` and what runs in it; `false` if there was none.
     pub fn remove(name: &str) -> bool {
-        let names = names(name);
-        let there = names.iter().any(|name| owner::FOLDER.join(name).exists());
-        names.iter().for_each(|name| crate::namespace::delete(name));
-        there
+        owner::remove(&names(name))
     }
 
     /// Leaves the lab behind when the value goes.
@@ -112,46 +97,23 @@ impl Lab {
 
     fn join(peer: Namespace, dut: Namespace, wiring: Wiring) -> Result<Self> {
         let lab = Self { peer, dut };
-        lab.lay(wiring).context("cannot lay the wire between the namespaces")?;
-        lab.peer.ip_batch(&addresses(PEER, PEER_V4, PEER_V6))?;
-        lab.dut.ip_batch(&addresses(DUT, DUT_V4, DUT_V6))?;
-        await_carrier(&lab.peer, PEER)?;
-        await_carrier(&lab.dut, DUT)?;
+        let Wiring { queues, mtu, checksums } = wiring;
+        let [peer, dut] = lab.ends();
+        lay(peer, dut, mtu, queues)?;
+        dut.offload(Checksums::Whole, Receive::Plain)?;
+        peer.offload(checksums, Receive::Plain)?;
+        peer.up(PEER_V4, PEER_V6)?;
+        dut.up(DUT_V4, DUT_V6)?;
+        peer.await_carrier()?;
+        dut.await_carrier()?;
         Ok(lab)
     }
 
-    fn lay(&self, Wiring { queues, mtu, checksums }: Wiring) -> Result<()> {
-        let size = format!("mtu {mtu} numrxqueues {queues} numtxqueues {queues}");
-        let far = self.dut.name();
-        self.peer
-            .ip(&format!("link add {PEER} {size} type veth peer name {DUT} {size} netns {far}"))?;
-        offloads(&self.dut, DUT, Checksums::Whole)?;
-        offloads(&self.peer, PEER, checksums)
+    fn ends(&self) -> [End<'_>; 2] {
+        [End { host: &self.peer, link: PEER }, End { host: &self.dut, link: DUT }]
     }
 }
 
 fn names(lab: &str) -> [String; 2] {
-    [format!("sluice-{lab}-peer"), format!("sluice-{lab}-dut")]
-}
-
-/// The kernel notices in the background that the other end is up.
-fn await_carrier(host: &Namespace, link: &str) -> Result<()> {
-    let up = || host.ip(&format!("link show {link}")).is_ok_and(|told| told.contains("state UP"));
-    wait_until("the wire has a carrier", Duration::from_secs(10), || up().then_some(()))
-}
-
-/// No link-local address, and `nodad`: both would keep the lab changing for seconds, asking around whether
-/// somebody else has the address.
-fn addresses(link: &str, v4: Ipv4Addr, v6: Ipv6Addr) -> String {
-    format!(
-        "link set {link} addrgenmode none\naddress add {v4}/24 dev {link}\naddress add {v6}/64 dev {link} nodad\nlink set {link} up\n"
-    )
-}
-
-/// `gso` stays on: the kernel still cuts in software just before the wire, which costs what a NIC's
-/// driver would. `gro` stays off, so that a capture shows packets as they crossed the wire.
-fn offloads(host: &Namespace, link: &str, checksums: Checksums) -> Result<()> {
-    let tx = if checksums == Checksums::Whole { "off" } else { "on" };
-    let features = format!("-K {link} tx {tx} tso off gro off");
-    checked(host.command("ethtool").args(features.split_whitespace())).map(drop)
+    ["peer", "dut"].map(|role| owner::lasting(lab, role))
 }

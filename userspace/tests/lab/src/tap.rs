@@ -4,29 +4,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, spawn};
 
+use crate::{Capture, Captured, Direction};
 use anyhow::Result;
 use etherparse::{NetSlice, SlicedPacket, TcpSlice, TransportSlice, UdpSlice};
-use sluice_lab::{Capture, Captured, Direction};
 
 /// Bytes of an Ethernet header.
 const LINK: usize = 14;
 
 /// Reads a capture in the background until told to stop.
-pub(crate) struct Tap {
+#[derive(Debug)]
+pub struct Tap {
     stop: Arc<AtomicBool>,
     reader: JoinHandle<Result<Seen>>,
 }
 
 /// What was seen.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub struct Seen {
     mtu: usize,
     /// What was wrong with any packet; the first few.
-    pub(crate) problems: Vec<String>,
+    pub problems: Vec<String>,
     /// Packets received and sent.
-    pub(crate) packets: usize,
+    pub packets: usize,
     /// Of them, UDP datagrams.
-    pub(crate) datagrams: usize,
+    pub datagrams: usize,
     incoming: Stream,
     outgoing: Stream,
 }
@@ -48,19 +49,28 @@ struct Stream {
 }
 
 impl Tap {
-    pub(crate) fn on(capture: Capture) -> Self {
+    /// On a wire with the MTU of Ethernet.
+    #[must_use]
+    pub fn on(capture: Capture) -> Self {
         Self::within(capture, 1500)
     }
 
     /// As [`on`](Self::on), on a wire with this MTU.
-    pub(crate) fn within(capture: Capture, mtu: usize) -> Self {
+    #[must_use]
+    pub fn within(capture: Capture, mtu: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let until = stop.clone();
         Self { stop, reader: spawn(move || read(&capture, mtu, &until)) }
     }
 
     /// What has been seen by the time nothing more comes.
-    pub(crate) fn finish(self) -> Result<Seen> {
+    ///
+    /// # Errors
+    /// Where the interface has gone.
+    ///
+    /// # Panics
+    /// Where a packet cannot be looked at.
+    pub fn finish(self) -> Result<Seen> {
         self.stop.store(true, Ordering::Release);
         self.reader.join().expect("reading does not panic")
     }
@@ -80,20 +90,29 @@ fn read(capture: &Capture, mtu: usize, stop: &AtomicBool) -> Result<Seen> {
 
 impl Seen {
     /// How many different bytes of the connection's data crossed the wire this way.
-    pub(crate) fn data(&self, direction: Direction) -> u64 {
-        match direction {
-            Direction::In => self.incoming.len(),
-            Direction::Out => self.outgoing.len(),
-        }
+    #[must_use]
+    pub fn data(&self, direction: Direction) -> u64 {
+        self.stream(direction).len()
     }
 
-    /// The payload of the largest packet that crossed the wire this way.
-    pub(crate) fn largest(&self, direction: Direction) -> u32 {
-        let stream = match direction {
+    /// The payload of the largest packet of the connection that crossed the wire this way.
+    #[must_use]
+    pub fn largest(&self, direction: Direction) -> u32 {
+        self.stream(direction).payloads().max().unwrap_or(0)
+    }
+
+    /// The payload of the connection's packets that crossed the wire this way, on average of those that had any.
+    #[must_use]
+    pub fn average(&self, direction: Direction) -> f64 {
+        let stream = self.stream(direction);
+        stream.payloads().map(f64::from).sum::<f64>() / stream.parts.len().max(1) as f64
+    }
+
+    fn stream(&self, direction: Direction) -> &Stream {
+        match direction {
             Direction::In => &self.incoming,
             Direction::Out => &self.outgoing,
-        };
-        stream.parts.iter().map(|(begin, end)| end.wrapping_sub(*begin)).max().unwrap_or(0)
+        }
     }
 
     fn note(&mut self, packet: &Captured<'_>) {
@@ -181,6 +200,10 @@ impl Stream {
         if len > 0 {
             self.parts.push((begin, begin.wrapping_add(len)));
         }
+    }
+
+    fn payloads(&self) -> impl Iterator<Item = u32> {
+        self.parts.iter().map(|(begin, end)| end.wrapping_sub(*begin))
     }
 
     /// The union of the parts: what was sent twice counts once.
