@@ -2,7 +2,10 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `open` | packet memory, sockets, TUN queues, next hops |
+//! | `open` | packet memory, and what both modes open alike |
+//! | `host` | sockets, TUN queues and next hops of host mode |
+//! | `wire` | sockets of wire mode |
+//! | `job` | a worker that waits to be started |
 //! | `cores` | which worker runs where |
 //! | `work` | the workers' threads, and the talk with the supervisor meanwhile |
 //! | `switches` | features that change while they work |
@@ -14,8 +17,11 @@
 mod cores;
 mod count;
 mod error;
+mod host;
+mod job;
 mod open;
 mod switches;
+mod wire;
 mod work;
 
 use std::io;
@@ -27,7 +33,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 pub use self::error::DataPlaneError;
-use self::open::Maps;
+use self::open::{Maps, Ready};
 use super::descriptors::MAPS;
 use super::protocol::{Answer, Line, Order, Setup};
 use super::{descriptors, privileges};
@@ -62,15 +68,36 @@ fn live(
     let setup = runtime.block_on(hear_setup(line))?;
     privileges::die_with(setup.supervisor)?;
     let config = Config::parse(&setup.config, &setup.file)?;
-    let memory = open::memory(&config, &setup)?;
     let maps: Vec<_> = maps.into_iter().map(Maps::from).collect();
-    let mut ready = runtime.block_on(open::everything(&config, &setup, &memory, &maps))?;
-    drop(maps);
+    let mut copy = None;
+    loop {
+        let memory = open::memory(&config, &setup)?;
+        let opening = open::everything(&config, &setup, &memory, &maps, copy.as_deref());
+        match runtime.block_on(opening) {
+            Ok(ready) => {
+                drop(maps);
+                return serve(runtime, line, setup.supervisor, ready);
+            }
+            // A socket keeps its memory bound to it, in the mode it has: once more from the beginning.
+            Err(error @ DataPlaneError::NoSharedZeroCopy { .. }) if copy.is_none() => {
+                copy = Some(error.to_string());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Gives the rights up, says that everything is open, and works when told to.
+fn serve(
+    runtime: &Runtime,
+    line: &mut Line,
+    supervisor: i32,
+    ready: Ready<'_>,
+) -> Result<(), DataPlaneError> {
     privileges::drop_all()?;
     // The change of user has cleared the request.
-    privileges::die_with(setup.supervisor)?;
-    let opened = Answer::Opened(ready.take_opened());
-    runtime.block_on(line.say(&opened))?;
+    privileges::die_with(supervisor)?;
+    runtime.block_on(line.say(&Answer::Opened(ready.opened.clone())))?;
     match runtime.block_on(line.hear())? {
         Some(Order::Go) => work::work(runtime, line, ready),
         Some(Order::Stop) => Ok(runtime.block_on(line.say(&Answer::Stopped(Vec::new())))?),

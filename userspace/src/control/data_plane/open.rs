@@ -2,31 +2,23 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
 
-use core_affinity::CoreId;
+use rtnetlink::Handle;
 
 use super::super::descriptors::MAPS;
 use super::super::link::Link;
-use super::super::netlink;
-use super::super::next_hops::{self, Client, Resolver};
+use super::super::next_hops::Resolver;
 use super::super::protocol::{Opened, OpenedQueue, PortSetup, Setup};
-use super::switches::{self, Switches};
-use super::{DataPlaneError, cores};
-use crate::config::{Config, MAX_QUEUES};
-use crate::pipeline::{Handle, Worker, WorkerConfig};
-use crate::steer::insert_socket;
-use crate::tun;
+use super::job::Job;
+use super::switches::Switches;
+use super::{DataPlaneError, cores, host, wire};
+use crate::config::{Config, Port};
 use crate::xsk::{
-    FRAME_MTU, FrameCount, Heartbeat, MAX_MTU, Pages, Pool, QueueConfig, RingSize, Umem, XskPort,
-    open_queue,
+    Binding, FRAME_MTU, FrameCount, MAX_MTU, Pages, QueueConfig, RingSize, SizeError, Umem,
 };
 
-/// A worker of host mode.
-pub(super) type HostWorker<'u> = Worker<'u, XskPort<'u>, tun::Queue, Client>;
-
-/// The XDP program's maps.
+/// The maps of one XDP program.
 pub(super) struct Maps {
     pub(super) xsks: OwnedFd,
     pub(super) heartbeat: OwnedFd,
@@ -40,76 +32,52 @@ impl From<[OwnedFd; MAPS]> for Maps {
 
 /// Everything open, nothing running.
 pub(super) struct Ready<'u> {
-    pub(super) workers: Vec<HostWorker<'u>>,
-    pub(super) handles: Vec<Handle>,
-    pub(super) cores: Vec<Option<CoreId>>,
-    pub(super) resolver: Resolver,
+    pub(super) jobs: Vec<Job<'u>>,
+    /// Host mode's.
+    pub(super) resolver: Option<Resolver>,
     pub(super) switches: Switches,
-    opened: Option<Opened>,
-}
-
-impl Ready<'_> {
     /// What the supervisor is to know.
-    pub(super) fn take_opened(&mut self) -> Opened {
-        let nothing = Opened { udp_super_packets: false, ports: Vec::new() };
-        self.opened.take().unwrap_or(nothing)
-    }
+    pub(super) opened: Opened,
 }
 
-/// The packet memory of every queue.
+/// The packet memory of every worker: both ports of a wire share it.
 pub(super) fn memory(config: &Config, setup: &Setup) -> Result<Vec<Umem>, DataPlaneError> {
-    let port = &config.ports[0];
-    let (frames, ring) = (FrameCount::new(port.frames)?, RingSize::new(port.ring)?);
+    let largest = |of: fn(&Port) -> u32| config.ports.iter().map(of).max().unwrap_or(0);
+    let frames = largest(|port| port.frames) * config.ports.len() as u32;
+    let (frames, ring) = (FrameCount::new(frames)?, RingSize::new(largest(|port| port.ring))?);
     Ok(Umem::map(frames, ring, setup.ports[0].queues.len())?)
 }
 
-/// Sockets, TUN device, next hops, workers.
+/// Sockets, workers, and in host mode the TUN device and next hops. `copy` is why zero-copy cannot be had for both
+/// ports of a wire, once that is known.
 pub(super) async fn everything<'u>(
     config: &Config,
     setup: &Setup,
     memory: &'u [Umem],
     maps: &[Maps],
+    copy: Option<&str>,
 ) -> Result<Ready<'u>, DataPlaneError> {
-    let (port, maps) = (&setup.ports[0], &maps[0]);
-    let handle = netlink::connect()?;
-    let link = Link::find(&handle, &config.ports[0].iface).await?;
-    let mtu = checked_mtu(&link, port.multi_buffer)?;
-    let cores = cores::assign(&config.worker.cores, port.queues.len())?;
-    let sockets = sockets(config, port, memory, maps)?;
-    let settings = tun::Settings {
-        name: &config.host.tun,
-        queues: port.queues.len(),
-        mtu,
-        offloads: switches::tun_offloads(setup.features),
+    let mut ready = match maps {
+        [maps] => host::open(config, setup, memory, maps).await?,
+        [a, b] => wire::open(config, setup, memory, [a, b], copy).await?,
+        maps => return Err(DataPlaneError::Ports { maps: maps.len() }),
     };
-    let (_, tun_control, tun_queues) = tun::Device::open(&settings)?;
-    let (resolver, clients) = next_hops::open(&link, port.queues.len())?;
-    let heartbeat = Arc::new(Heartbeat::map(maps.heartbeat.as_fd(), MAX_QUEUES)?);
-    let switches = Switches::new(config.offload.clone(), tun_control);
-    let gro = switches.offload(setup.features).coalescing(random_keys()?);
-    let (mut workers, mut handles, mut queues) = (Vec::new(), Vec::new(), Vec::new());
-    for (((socket, host), hops), &queue) in
-        sockets.into_iter().zip(tun_queues).zip(clients).zip(&port.queues)
-    {
-        let config = WorkerConfig {
-            queue,
-            gro,
-            mtu: mtu.into(),
-            idle: config.worker.idle,
-            fail_open: config.worker.fail_open,
-        };
-        let Socket { pool, port, opened } = socket;
-        let (worker, handle) = Worker::new(config, pool, port, host, hops, heartbeat.beat(queue))?;
-        workers.push(worker);
-        handles.push(handle);
-        queues.push(opened);
-    }
-    let udp_super_packets = switches.knows_udp();
-    let opened = Some(Opened { udp_super_packets, ports: vec![queues] });
-    Ok(Ready { workers, handles, cores, resolver, switches, opened })
+    let cores = cores::assign(&config.worker.cores, ready.jobs.len())?;
+    ready.jobs.iter_mut().zip(cores).for_each(|(job, core)| job.core = core);
+    Ok(ready)
 }
 
-/// The interface's MTU, which has to be one that the XDP program was loaded for.
+/// A port's interface and its MTU, which has to be one that the XDP program was loaded for.
+pub(super) async fn mtu_of(
+    handle: &Handle,
+    port: &Port,
+    setup: &PortSetup,
+) -> Result<(Link, u16), DataPlaneError> {
+    let link = Link::find(handle, &port.iface).await?;
+    let mtu = checked_mtu(&link, setup.multi_buffer)?;
+    Ok((link, mtu))
+}
+
 fn checked_mtu(link: &Link, multi_buffer: bool) -> Result<u16, DataPlaneError> {
     let most = if multi_buffer { MAX_MTU } else { FRAME_MTU };
     match u16::try_from(link.mtu) {
@@ -118,43 +86,30 @@ fn checked_mtu(link: &Link, multi_buffer: bool) -> Result<u16, DataPlaneError> {
     }
 }
 
-struct Socket<'u> {
-    pool: Pool<'u>,
-    port: XskPort<'u>,
-    opened: OpenedQueue,
+/// How a queue of `port` is opened.
+pub(super) fn queue_config(
+    port: &Port,
+    queue: u32,
+    multi_buffer: bool,
+) -> Result<QueueConfig, SizeError> {
+    Ok(QueueConfig {
+        iface: port.iface.clone(),
+        queue,
+        ring: RingSize::new(port.ring)?,
+        zero_copy: port.zero_copy,
+        multi_buffer,
+        busy_poll: port.busy_poll.then_some(port.busy_poll_budget),
+    })
 }
 
-/// One socket a queue: bound, its fill ring filled, and then in the map.
-fn sockets<'u>(
-    config: &Config,
-    setup: &PortSetup,
-    memory: &'u [Umem],
-    maps: &Maps,
-) -> Result<Vec<Socket<'u>>, DataPlaneError> {
-    let settings = &config.ports[0];
-    let mut sockets = Vec::with_capacity(memory.len());
-    for (umem, &queue) in memory.iter().zip(&setup.queues) {
-        let wanted = QueueConfig {
-            iface: settings.iface.clone(),
-            queue,
-            ring: RingSize::new(settings.ring)?,
-            zero_copy: settings.zero_copy,
-            multi_buffer: setup.multi_buffer,
-            busy_poll: settings.busy_poll.then_some(settings.busy_poll_budget),
-        };
-        let mut pool = umem.pool();
-        let (port, binding) = open_queue(umem, &mut pool, &wanted)?;
-        insert_socket(maps.xsks.as_fd(), queue, port.as_fd())?;
-        let huge_pages = *umem.pages() == Pages::Huge;
-        let (zero_copy, reason) = (binding.zero_copy, binding.reason);
-        let opened = OpenedQueue { queue, zero_copy, reason, huge_pages };
-        sockets.push(Socket { pool, port, opened });
-    }
-    Ok(sockets)
+/// How it was opened.
+pub(super) fn opened(queue: u32, binding: Binding, umem: &Umem) -> OpenedQueue {
+    let Binding { zero_copy, reason } = binding;
+    OpenedQueue { queue, zero_copy, reason, huge_pages: *umem.pages() == Pages::Huge }
 }
 
 /// Keys nobody outside can know (G24).
-fn random_keys() -> io::Result<[u64; 4]> {
+pub(super) fn random_keys() -> io::Result<[u64; 4]> {
     let mut keys = [0; 4];
     let mut random = File::open("/dev/urandom")?;
     for key in &mut keys {

@@ -17,11 +17,12 @@ const PATIENCE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Switches {
     configured: Offload,
-    tun: Control,
+    /// Host mode's.
+    tun: Option<Control>,
 }
 
 impl Switches {
-    pub(super) const fn new(configured: Offload, tun: Control) -> Self {
+    pub(super) const fn new(configured: Offload, tun: Option<Control>) -> Self {
         Self { configured, tun }
     }
 
@@ -31,8 +32,9 @@ impl Switches {
         self.configured.switched(active.with(Feature::UdpReceive, udp))
     }
 
-    pub(super) const fn knows_udp(&self) -> bool {
-        self.tun.knows_udp()
+    /// Whether UDP super-packets can be handed over, and taken: a wire does with them what it wants.
+    pub(super) fn knows_udp(&self) -> bool {
+        self.tun.as_ref().is_none_or(Control::knows_udp)
     }
 
     /// Puts `active` in force: first the TUN device, which may refuse, then every worker, which cannot.
@@ -41,7 +43,7 @@ impl Switches {
         active: FeatureSet,
         handles: impl Iterator<Item = &'h Handle> + Clone,
     ) -> Switched {
-        if let Err(error) = self.tun.set(tun_offloads(active)) {
+        if let Some(Err(error)) = self.tun.as_ref().map(|tun| tun.set(tun_offloads(active))) {
             return Switched::Refused(format!("the TUN device does not take it: {error}"));
         }
         // Keys stay with the workers.

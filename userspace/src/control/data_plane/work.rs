@@ -12,12 +12,12 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::super::next_hops::Resolver;
 use super::super::protocol::{Answer, Line, Order};
-use super::DataPlaneError;
-use super::count::worker_report;
-use super::open::{HostWorker, Ready};
+use super::job::{Job, Run};
+use super::open::Ready;
 use super::switches::Switches;
+use super::{DataPlaneError, count, job};
 use crate::observe::report::WorkerReport;
-use crate::observe::{Latency, Times};
+use crate::observe::{Counts, Latency, Times};
 use crate::pipeline::{End, Handle, Report};
 
 /// How long to wait for a worker's histogram. It looks at its mailbox within microseconds when it is
@@ -26,9 +26,15 @@ const PATIENCE: Duration = Duration::from_millis(20);
 
 /// A worker as the control thread sees it.
 struct Watched {
-    handle: Handle,
+    line: job::Line,
     core: Option<usize>,
     times: Box<Times>,
+}
+
+impl Watched {
+    const fn handle(&self) -> &Handle {
+        self.line.handle()
+    }
 }
 
 /// Tells the control thread that a worker has ended, however it did.
@@ -60,15 +66,18 @@ pub(super) fn work(
     line: &mut Line,
     ready: Ready<'_>,
 ) -> Result<(), DataPlaneError> {
-    let Ready { workers, handles, cores, resolver, switches, .. } = ready;
-    let mut watched: Vec<_> = handles.into_iter().zip(&cores).map(watch).collect();
+    let Ready { jobs, resolver, switches, .. } = ready;
+    let (mut watched, mut runs) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
+    for Job { run, line, core } in jobs {
+        watched.push(Watched { line, core: core.map(|core| core.id), times: Latency::empty() });
+        runs.push((run, core));
+    }
     let (farewell, mut ended) = unbounded_channel();
     thread::scope(|scope| {
-        let mut threads = Vec::with_capacity(workers.len());
-        for (index, (worker, core)) in workers.into_iter().zip(cores).enumerate() {
+        let mut threads = Vec::with_capacity(runs.len());
+        for (index, (run, core)) in runs.into_iter().enumerate() {
             let farewell = Farewell { index, ended: farewell.clone() };
-            let queue = watched[index].handle.queue();
-            threads.push(Some(start(scope, worker, core, queue, farewell)?));
+            threads.push(Some(start(scope, run, core, &watched[index], farewell)?));
         }
         let over = runtime.block_on(async {
             tokio::select! {
@@ -78,11 +87,11 @@ pub(super) fn work(
         });
         for worker in &watched {
             // One that has ended already needs no telling.
-            let _ = worker.handle.stop();
+            let _ = worker.handle().stop();
         }
         match over? {
             Over::Worker(index) => {
-                let queue = watched[index].handle.queue();
+                let queue = watched[index].handle().queue();
                 Err(unexpected(queue, threads[index].take().map(ScopedJoinHandle::join)))
             }
             Over::SupervisorGone => Err(DataPlaneError::SupervisorGone),
@@ -94,32 +103,32 @@ pub(super) fn work(
     })
 }
 
-fn watch((handle, core): (Handle, &Option<CoreId>)) -> Watched {
-    Watched { handle, core: core.map(|core| core.id), times: Latency::empty() }
-}
-
 fn start<'scope, 'u: 'scope>(
     scope: &'scope Scope<'scope, '_>,
-    worker: HostWorker<'u>,
+    run: Run<'u>,
     core: Option<CoreId>,
-    queue: u32,
+    worker: &Watched,
     farewell: Farewell,
 ) -> Result<ScopedJoinHandle<'scope, Report>, DataPlaneError> {
-    let thread = thread::Builder::new().name(format!("sluice-q{queue}"));
+    let queue = worker.handle().queue();
+    let kind = if worker.line.is_helper() { 'h' } else { 'q' };
+    let thread = thread::Builder::new().name(format!("sluice-{kind}{queue}"));
     let run = move || {
         let _farewell = farewell;
         if core.is_some_and(|core| !core_affinity::set_for_current(core)) {
             tracing::warn!("queue {queue}: its worker cannot be pinned to {core:?}");
         }
-        worker.run()
+        run()
     };
     Ok(thread.spawn_scoped(scope, run)?)
 }
 
 /// Keeps next hops current for as long as it can; without, packets take the kernel's path.
-async fn keep_current(resolver: Resolver) -> Infallible {
-    let Err(error) = resolver.run().await;
-    tracing::error!("next hops are no longer kept current: {error}");
+async fn keep_current(resolver: Option<Resolver>) -> Infallible {
+    if let Some(resolver) = resolver {
+        let Err(error) = resolver.run().await;
+        tracing::error!("next hops are no longer kept current: {error}");
+    }
     pending().await
 }
 
@@ -136,7 +145,7 @@ async fn talk(
             order = line.hear() => match order? {
                 Some(Order::Report) => line.say(&Answer::Report(report(watched))).await?,
                 Some(Order::Switch(active)) => {
-                    let handles = watched.iter().map(|worker| &worker.handle);
+                    let handles = watched.iter().map(Watched::handle);
                     line.say(&Answer::Switched(switches.apply(active, handles))).await?;
                 }
                 Some(Order::Stop) => return Ok(Over::Stop),
@@ -151,13 +160,18 @@ async fn talk(
 
 fn report(watched: &mut [Watched]) -> Vec<WorkerReport> {
     let report = |worker: &mut Watched| {
-        if let Some(recent) = worker.handle.times(PATIENCE) {
+        if let Some(recent) = worker.handle().times(PATIENCE) {
             worker.times.add(&recent);
         }
-        let Watched { handle, core, times } = worker;
-        worker_report(handle.queue(), *core, &handle.counters(), times)
+        worker_report(worker, &worker.handle().counters())
     };
     watched.iter_mut().map(report).collect()
+}
+
+fn worker_report(worker: &Watched, counts: &Counts) -> WorkerReport {
+    let Watched { line, core, times } = worker;
+    let report = count::worker_report(line.handle().queue(), *core, counts, times);
+    WorkerReport { helper: line.is_helper(), ..report }
 }
 
 /// Waits for all workers, which have been told to stop.
@@ -167,10 +181,10 @@ fn join(
 ) -> Result<Vec<WorkerReport>, DataPlaneError> {
     let mut reports = Vec::with_capacity(watched.len());
     for (thread, worker) in threads.into_iter().flatten().zip(watched) {
-        let queue = worker.handle.queue();
+        let queue = worker.handle().queue();
         let last = thread.join().map_err(|panic| panicked(queue, &*panic))?;
         worker.times.add(&last.times);
-        reports.push(worker_report(queue, worker.core, &last.counts, &worker.times));
+        reports.push(worker_report(worker, &last.counts));
     }
     Ok(reports)
 }
