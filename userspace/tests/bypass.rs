@@ -13,6 +13,8 @@ use sluice::steer::{
 use sluice_common::Side;
 use sluice_common::classify::{Action, Rule};
 use sluice_common::reason::VerdictReason;
+use sluice_common::wire::EtherType;
+use sluice_common::wire::ethernet::Mac;
 use sluice_lab::{Capture, Direction, Lab, Namespace, Sender, Stream, wait_until};
 
 /// Bounds a hang; nothing is measured against it.
@@ -184,7 +186,7 @@ fn without_the_programs_nothing_is_carried() -> Result<()> {
 }
 
 #[test]
-fn jumbo_frames_of_several_buffers_pass_in_the_driver() -> Result<()> {
+fn jumbo_frames_of_several_buffers_pass() -> Result<()> {
     for mode in [XdpMode::Native, XdpMode::Generic] {
         let wire = Wire::new([9000, 9000], "on")?;
         let _ports = wire.bypass_both(&[], mode)?;
@@ -225,6 +227,54 @@ fn heard(capture: &Capture, size: usize) -> Result<usize> {
     let mut count = 0;
     while let Some(seen) = capture.next(&mut buffer)? {
         count += usize::from(seen.direction == Direction::In && seen.len == 14 + size);
+    }
+    Ok(count)
+}
+
+/// One tag goes on top of the MTU; what two take beyond that the kernel would drop.
+#[test]
+fn of_tagged_frames_too_all_that_fit_pass_and_the_others_are_heard_on_the_port() -> Result<()> {
+    const ONE: [EtherType; 1] = [EtherType::VLAN];
+    const TWO: [EtherType; 2] = [EtherType::QINQ, EtherType::VLAN];
+    for mode in [XdpMode::Native, XdpMode::Generic] {
+        let wire = Wire::new([3000, 1500], "on")?;
+        let _ports = wire.bypass_both(&[], mode)?;
+        let source = Capture::open(wire.end(Side::A).0, "a0")?;
+        let near = Capture::open(&wire.dut, PORTS[0])?;
+        let far = Capture::open(wire.end(Side::B).0, "b0")?;
+        for (tags, fits) in [(&[][..], 1514), (&ONE[..], 1518), (&TWO[..], 1518)] {
+            for len in [fits, fits + 1, fits + 4] {
+                let mac = [2, 0, 0, tags.len() as u8, 0, (len - fits) as u8];
+                source.inject(&frame(mac, tags, len))?;
+                let at = format!("{mode:?}: {len} bytes behind {tags:?}");
+                assert_eq!(from(&near, mac)?, usize::from(len > fits), "{at}: on the port");
+                assert_eq!(from(&far, mac)?, usize::from(len == fits), "{at}: beyond");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A frame of `len` bytes to everybody, behind so many tags.
+fn frame(source: Mac, tags: &[EtherType], len: usize) -> Vec<u8> {
+    /// For experiments (IEEE 802, local experimental EtherType 1).
+    const NOBODYS: EtherType = EtherType(0x88b5);
+    let mut frame = [&[0xff; 6][..], &source].concat();
+    for tag in tags {
+        frame.extend(tag.0.to_be_bytes());
+        frame.extend(5_u16.to_be_bytes());
+    }
+    frame.extend(NOBODYS.0.to_be_bytes());
+    frame.resize(len, 0);
+    frame
+}
+
+/// How many frames of this source came in. (The kernel has taken the tag off them.)
+fn from(capture: &Capture, source: Mac) -> Result<usize> {
+    let mut buffer = vec![0; 64];
+    let mut count = 0;
+    while let Some(seen) = capture.next(&mut buffer)? {
+        count += usize::from(seen.direction == Direction::In && seen.bytes[6..12] == source);
     }
     Ok(count)
 }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use sluice::control::journal::{Change, Journal};
 use sluice::control::link::Link;
 use sluice::control::netlink;
+use sluice::control::nic::keep_tags;
 use sluice::control::nic::rss::{self, Channels, ChannelsChange, RssError, Spread};
 use sluice_lab::{DUT, Lab, Namespace, Wiring};
 use tempfile::TempDir;
@@ -186,5 +187,28 @@ fn an_indirection_table_is_set_and_put_back() -> Result<()> {
     check_table(&iface, 4, 2, None)?;
     check_table(&iface, 2, 4, None)?;
     check_table(&iface, 4, 4, Some(&[0, 0, 0, 3]))?;
+    Ok(())
+}
+
+#[test]
+fn vlan_tags_stay_in_packets_while_it_runs_and_are_taken_out_again_afterwards() -> Result<()> {
+    let lab = Lab::new()?;
+    let strips = || -> Result<bool> {
+        let told = lab.dut.exec("ethtool", &format!("-k {DUT}"))?;
+        Ok(told.lines().any(|line| line.trim() == "rx-vlan-offload: on"))
+    };
+    ensure!(strips()?, "the lab's driver takes tags out");
+    let folder = TempDir::new()?;
+    let mut journal = inside(&lab.dut, async || -> Result<Journal> {
+        let (mut journal, handle) = (Journal::open(folder.path(), DUT)?, netlink::connect()?);
+        for change in keep_tags(DUT).await? {
+            journal.apply(Change::Feature(change), &handle).await?;
+        }
+        ensure!(keep_tags(DUT).await?.is_empty(), "nothing is left to switch");
+        Ok(journal)
+    })?;
+    ensure!(!strips()?);
+    undo(&lab, &mut journal)?;
+    ensure!(strips()?);
     Ok(())
 }

@@ -11,6 +11,8 @@
 //!     │◄───────────────────── Answer::Report ──│
 //!     │── Order::Switch ──────────────────────►│ the TUN device, then the workers
 //!     │◄─────────────────── Answer::Switched ──│
+//!     │── Order::Settle ──────────────────────►│ the workers of wire mode
+//!     │◄──────────────────── Answer::Settled ──│
 //!     │── Order::Stop ────────────────────────►│ stops its workers
 //!     │◄──────────────────── Answer::Stopped ──│ exits
 //! ```
@@ -42,6 +44,12 @@ pub enum Order {
     Report,
     /// Work with these features on and all others off.
     Switch(#[serde(with = "names")] FeatureSet),
+    /// Go by this text of the configuration from now on, in which nothing has changed but what may change while the
+    /// workers work: the stage, and how senders are answered.
+    Settle {
+        /// What it says.
+        config: String,
+    },
     /// Stop the workers, say what they counted, exit.
     Stop,
 }
@@ -80,6 +88,8 @@ pub enum Answer {
     Report(Vec<WorkerReport>),
     /// What came of [`Order::Switch`].
     Switched(Switched),
+    /// What came of [`Order::Settle`].
+    Settled(Switched),
     /// The workers have stopped; what they counted to the end.
     Stopped(Vec<WorkerReport>),
     /// It cannot go on, and exits.

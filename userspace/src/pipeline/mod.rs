@@ -94,5 +94,7 @@ mod worker;
 
 pub use command::Handle;
 pub use stop::{End, Report};
-pub use wire::{Answers, NoHost, WireConfig, WireHandle, WireHelper, WireSettings, WireWorker};
+pub use wire::{
+    Answers, NoHost, Settler, WireConfig, WireHandle, WireHelper, WireSettings, WireWorker,
+};
 pub use worker::{Turn, Worker, WorkerConfig};

@@ -4,9 +4,10 @@
 //! the kernel drops them without a word (`__xdp_enqueue`, kernel/bpf/devmap.c). The generic hook hands out socket
 //! buffers, which every interface sends.
 //!
-//! What a driver takes may depend on what is attached: many take packets only while they run a program of their
-//! own, a veth only while its far end runs one or has GRO on. So ask when both programs are attached, and again
-//! when one of them has moved to the generic hook.
+//! What a driver takes depends on what is attached: igb and virtio_net, as most, say that they take packets only
+//! while they run a program themselves, a veth only while its far end runs one or has GRO on. So ask when both
+//! programs are attached, and again when one of them has moved to the generic hook: with that the other may have
+//! lost what it hands its packets to.
 
 use std::fmt;
 

@@ -94,9 +94,11 @@ fn another_stage_takes_over_while_packets_flow_and_none_is_lost() {
     for to in [To::Same, To::Other, To::Same] {
         packets().iter().for_each(|packet| rig.deliver(Side::A, &packet.build()));
         rig.turn();
-        assert!(rig.handle.settle(WireSettings { stage: Says::to(to), answers }));
+        assert!(rig.handle.settler().settle(WireSettings { stage: Says::to(to), answers }));
         // A stage that has not been taken yet is not overtaken by another.
-        assert!(!rig.handle.settle(WireSettings { stage: Says::to(To::Nowhere), answers }));
+        assert!(
+            !rig.handle.settler().settle(WireSettings { stage: Says::to(To::Nowhere), answers })
+        );
         rig.now += 10_000_000;
         rig.turn();
     }

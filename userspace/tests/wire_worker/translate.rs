@@ -288,3 +288,20 @@ fn s16_without_room_for_all_of_it_a_train_is_dropped_whole() {
     rig.settle();
     assert_eq!(rig.left(Side::B).len() as u64, waiting);
 }
+
+#[test]
+fn a_second_vlan_tag_takes_its_room_from_the_packet() {
+    use sluice_common::wire::EtherType;
+    let umem = frames();
+    let mut rig = rig(&umem);
+    let tags = |count| [(EtherType::QINQ, 5), (EtherType::VLAN, 6)].into_iter().take(count);
+    for (count, largest) in [(0, 1500), (1, 1500), (2, 1496)] {
+        let before = rig.left(Side::B).len();
+        let first = Packet { tags: tags(count).collect(), ..Packet::tcp4() };
+        rig.deliver(Side::A, &first.with_payload(&payload(8_000)).build());
+        rig.settle();
+        let left = &rig.left(Side::B)[before..];
+        assert_eq!(sound(&left[0]).ip_len, largest, "{count} tags");
+        assert_eq!(stream(left, 1500), payload(8_000));
+    }
+}

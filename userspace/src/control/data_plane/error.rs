@@ -6,6 +6,7 @@ use nix::errno::Errno;
 
 use super::super::link::LinkError;
 use super::super::next_hops::NextHopsError;
+use super::super::nic::NicError;
 use super::super::privileges::PrivilegesError;
 use crate::config::ConfigError;
 use crate::pipeline::End;
@@ -40,6 +41,9 @@ pub enum DataPlaneError {
     /// The interface.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// What its driver can do.
+    #[error(transparent)]
+    Nic(#[from] NicError),
     /// The interface's MTU is not what the XDP program was loaded for.
     #[error(
         "{iface}: an MTU of {mtu} is more than {most}, which was enough when Sluice started: start it again, \

@@ -2,12 +2,13 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `open` | packet memory, and what both modes open alike |
-//! | `host` | sockets, TUN queues and next hops of host mode |
-//! | `wire` | sockets of wire mode |
-//! | `job` | a worker that waits to be started |
+//! | `open` | what every mode opens |
+//! | `host` | what host mode opens: one socket a queue, TUN queues, next hops |
+//! | `wire` | what wire mode opens: a pair of sockets a worker |
+//! | `workers` | a worker of any mode |
 //! | `cores` | which worker runs where |
 //! | `work` | the workers' threads, and the talk with the supervisor meanwhile |
+//! | `settle` | stage and answers that change while they work |
 //! | `switches` | features that change while they work |
 //! | `count` | what a worker has counted, as the supervisor hears it |
 //!
@@ -18,11 +19,12 @@ mod cores;
 mod count;
 mod error;
 mod host;
-mod job;
 mod open;
+mod settle;
 mod switches;
 mod wire;
 mod work;
+mod workers;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -72,13 +74,13 @@ fn live(
     let mut copy = None;
     loop {
         let memory = open::memory(&config, &setup)?;
-        let opening = open::everything(&config, &setup, &memory, &maps, copy.as_deref());
+        let opening = open::everything(&config, &setup, &memory, &maps, copy.clone());
         match runtime.block_on(opening) {
             Ok(ready) => {
                 drop(maps);
-                return serve(runtime, line, setup.supervisor, ready);
+                return serve(runtime, line, setup, ready);
             }
-            // A socket keeps its memory bound to it, in the mode it has: once more from the beginning.
+            // A socket stays bound to its memory, in the mode it has: once more from the beginning.
             Err(error @ DataPlaneError::NoSharedZeroCopy { .. }) if copy.is_none() => {
                 copy = Some(error.to_string());
             }
@@ -91,15 +93,16 @@ fn live(
 fn serve(
     runtime: &Runtime,
     line: &mut Line,
-    supervisor: i32,
+    setup: Setup,
     ready: Ready<'_>,
 ) -> Result<(), DataPlaneError> {
     privileges::drop_all()?;
     // The change of user has cleared the request.
-    privileges::die_with(supervisor)?;
-    runtime.block_on(line.say(&Answer::Opened(ready.opened.clone())))?;
+    privileges::die_with(setup.supervisor)?;
+    let opened = Answer::Opened(ready.opened.clone());
+    runtime.block_on(line.say(&opened))?;
     match runtime.block_on(line.hear())? {
-        Some(Order::Go) => work::work(runtime, line, ready),
+        Some(Order::Go) => work::work(runtime, line, ready, setup.file),
         Some(Order::Stop) => Ok(runtime.block_on(line.say(&Answer::Stopped(Vec::new())))?),
         other => Err(DataPlaneError::OutOfTurn { heard: format!("{other:?}") }),
     }

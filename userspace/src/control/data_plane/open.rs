@@ -4,21 +4,21 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
-use rtnetlink::Handle;
+use core_affinity::CoreId;
+use sluice_common::stage::AnyStage;
 
 use super::super::descriptors::MAPS;
 use super::super::link::Link;
 use super::super::next_hops::Resolver;
-use super::super::protocol::{Opened, OpenedQueue, PortSetup, Setup};
-use super::job::Job;
+use super::super::protocol::{Opened, Setup};
 use super::switches::Switches;
-use super::{DataPlaneError, cores, host, wire};
-use crate::config::{Config, Port};
-use crate::xsk::{
-    Binding, FRAME_MTU, FrameCount, MAX_MTU, Pages, QueueConfig, RingSize, SizeError, Umem,
-};
+use super::workers::AnyWorker;
+use super::{DataPlaneError, host, wire};
+use crate::config::{Config, Mode, Port};
+use crate::pipeline::{Handle, Settler};
+use crate::xsk::{FRAME_MTU, MAX_MTU, QueueConfig, RingSize, Umem};
 
-/// The maps of one XDP program.
+/// The XDP program's maps.
 pub(super) struct Maps {
     pub(super) xsks: OwnedFd,
     pub(super) heartbeat: OwnedFd,
@@ -32,53 +32,44 @@ impl From<[OwnedFd; MAPS]> for Maps {
 
 /// Everything open, nothing running.
 pub(super) struct Ready<'u> {
-    pub(super) jobs: Vec<Job<'u>>,
-    /// Host mode's.
+    pub(super) workers: Vec<AnyWorker<'u>>,
+    pub(super) handles: Vec<Handle>,
+    /// How the workers of wire mode are given another stage.
+    pub(super) settlers: Vec<Settler<AnyStage>>,
+    pub(super) cores: Vec<Option<CoreId>>,
+    /// Keeps next hops current, in host mode.
     pub(super) resolver: Option<Resolver>,
     pub(super) switches: Switches,
     /// What the supervisor is to know.
     pub(super) opened: Opened,
 }
 
-/// The packet memory of every worker: both ports of a wire share it.
+/// The packet memory of every worker.
 pub(super) fn memory(config: &Config, setup: &Setup) -> Result<Vec<Umem>, DataPlaneError> {
-    let largest = |of: fn(&Port) -> u32| config.ports.iter().map(of).max().unwrap_or(0);
-    let frames = largest(|port| port.frames) * config.ports.len() as u32;
-    let (frames, ring) = (FrameCount::new(frames)?, RingSize::new(largest(|port| port.ring))?);
-    Ok(Umem::map(frames, ring, setup.ports[0].queues.len())?)
+    match config.mode {
+        Mode::Wire => wire::memory(config, setup),
+        Mode::Host | Mode::Reflect | Mode::Sink => host::memory(config, setup),
+    }
 }
 
-/// Sockets, workers, and in host mode the TUN device and next hops. `copy` is why zero-copy cannot be had for both
-/// ports of a wire, once that is known.
+/// Sockets, devices, workers. `copy` is why zero-copy cannot be had for both ports of a wire, once that is known.
 pub(super) async fn everything<'u>(
     config: &Config,
     setup: &Setup,
     memory: &'u [Umem],
     maps: &[Maps],
-    copy: Option<&str>,
+    copy: Option<String>,
 ) -> Result<Ready<'u>, DataPlaneError> {
-    let mut ready = match maps {
-        [maps] => host::open(config, setup, memory, maps).await?,
-        [a, b] => wire::open(config, setup, memory, [a, b], copy).await?,
-        maps => return Err(DataPlaneError::Ports { maps: maps.len() }),
-    };
-    let cores = cores::assign(&config.worker.cores, ready.jobs.len())?;
-    ready.jobs.iter_mut().zip(cores).for_each(|(job, core)| job.core = core);
-    Ok(ready)
+    match config.mode {
+        Mode::Wire => wire::everything(config, setup, memory, maps, copy).await,
+        Mode::Host | Mode::Reflect | Mode::Sink => {
+            host::everything(config, setup, memory, maps).await
+        }
+    }
 }
 
-/// A port's interface and its MTU, which has to be one that the XDP program was loaded for.
-pub(super) async fn mtu_of(
-    handle: &Handle,
-    port: &Port,
-    setup: &PortSetup,
-) -> Result<(Link, u16), DataPlaneError> {
-    let link = Link::find(handle, &port.iface).await?;
-    let mtu = checked_mtu(&link, setup.multi_buffer)?;
-    Ok((link, mtu))
-}
-
-fn checked_mtu(link: &Link, multi_buffer: bool) -> Result<u16, DataPlaneError> {
+/// The interface's MTU, which has to be one that the XDP program was loaded for.
+pub(super) fn checked_mtu(link: &Link, multi_buffer: bool) -> Result<u16, DataPlaneError> {
     let most = if multi_buffer { MAX_MTU } else { FRAME_MTU };
     match u16::try_from(link.mtu) {
         Ok(mtu) if usize::from(mtu) <= most => Ok(mtu),
@@ -86,12 +77,12 @@ fn checked_mtu(link: &Link, multi_buffer: bool) -> Result<u16, DataPlaneError> {
     }
 }
 
-/// How a queue of `port` is opened.
+/// How a queue of `port` is to be opened.
 pub(super) fn queue_config(
     port: &Port,
     queue: u32,
     multi_buffer: bool,
-) -> Result<QueueConfig, SizeError> {
+) -> Result<QueueConfig, DataPlaneError> {
     Ok(QueueConfig {
         iface: port.iface.clone(),
         queue,
@@ -100,12 +91,6 @@ pub(super) fn queue_config(
         multi_buffer,
         busy_poll: port.busy_poll.then_some(port.busy_poll_budget),
     })
-}
-
-/// How it was opened.
-pub(super) fn opened(queue: u32, binding: Binding, umem: &Umem) -> OpenedQueue {
-    let Binding { zero_copy, reason } = binding;
-    OpenedQueue { queue, zero_copy, reason, huge_pages: *umem.pages() == Pages::Huge }
 }
 
 /// Keys nobody outside can know (G24).

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Switches {
     configured: Offload,
-    /// Host mode's.
+    /// The TUN device of host mode.
     tun: Option<Control>,
 }
 
@@ -32,18 +32,19 @@ impl Switches {
         self.configured.switched(active.with(Feature::UdpReceive, udp))
     }
 
-    /// Whether UDP super-packets can be handed over, and taken: a wire does with them what it wants.
+    /// Whether whoever gets the trains takes those of datagrams. Another port gets their packets.
     pub(super) fn knows_udp(&self) -> bool {
         self.tun.as_ref().is_none_or(Control::knows_udp)
     }
 
-    /// Puts `active` in force: first the TUN device, which may refuse, then every worker, which cannot.
+    /// Puts `active` in force: first the TUN device, if there is one, which may refuse, then every worker, which cannot.
     pub(super) fn apply<'h>(
         &self,
         active: FeatureSet,
         handles: impl Iterator<Item = &'h Handle> + Clone,
     ) -> Switched {
-        if let Some(Err(error)) = self.tun.as_ref().map(|tun| tun.set(tun_offloads(active))) {
+        let set = self.tun.as_ref().map_or(Ok(()), |tun| tun.set(tun_offloads(active)));
+        if let Err(error) = set {
             return Switched::Refused(format!("the TUN device does not take it: {error}"));
         }
         // Keys stay with the workers.

@@ -1,154 +1,199 @@
-//! Wire mode: two sockets over one packet memory for each worker, and helpers.
+//! Opening what wire mode takes: the same queue of both ports over one UMEM, for each worker.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use sluice_common::stage::AnyStage;
+use sluice_common::Side;
 
+use super::super::link::Link;
 use super::super::netlink;
+use super::super::nic::{Nic, xdp_capabilities};
 use super::super::protocol::{Opened, OpenedQueue, Setup};
-use super::DataPlaneError;
-use super::job::{Job, Line};
-use super::open::{Maps, Ready, mtu_of, opened, queue_config, random_keys};
+use super::open::{Maps, Ready, checked_mtu, queue_config, random_keys};
+use super::settle::answers;
 use super::switches::Switches;
-use crate::config::{self, Config, MAX_QUEUES, Port, ZeroCopy};
-use crate::pipeline::{Answers, NoHost, WireConfig, WireWorker};
+use super::workers::{AnyWorker, PairWorker};
+use super::{DataPlaneError, cores};
+use crate::config::{Config, MAX_QUEUES, Port, ZeroCopy};
+use crate::pipeline::{Handle, NoHost, WireConfig, WireWorker};
 use crate::steer::insert_socket;
 use crate::xsk::{
-    Beat, Binding, Heartbeat, OpenError, Pool, QueueConfig, Umem, XskPort, open_pair,
+    FrameCount, Heartbeat, OpenError, Pages, Pool, RingSize, Umem, XskPort, open_pair,
 };
 
-/// A worker of wire mode.
-type Worker<'u> = WireWorker<'u, XskPort<'u>, NoHost, AnyStage>;
+/// The packet memory of every worker: as many frames as both ports are to have.
+pub(super) fn memory(config: &Config, setup: &Setup) -> Result<Vec<Umem>, DataPlaneError> {
+    let most = |of: fn(&Port) -> u32| config.ports.iter().map(of).max().unwrap_or(0);
+    let (frames, ring) = (most(|port| port.frames), most(|port| port.ring));
+    let (frames, ring) = (FrameCount::new(2 * frames)?, RingSize::new(ring)?);
+    Ok(Umem::map(frames, ring, setup.ports[0].queues.len())?)
+}
 
-/// Sockets and workers. `copy` is why zero-copy cannot be had for both ports, once that is known.
-pub(super) async fn open<'u>(
+/// Sockets of both ports, workers, and their helpers. `copy` is why zero-copy cannot be had for both ports, once
+/// binding has found that out.
+pub(super) async fn everything<'u>(
     config: &Config,
     setup: &Setup,
     memory: &'u [Umem],
-    maps: [&Maps; 2],
-    copy: Option<&str>,
+    maps: &[Maps],
+    copy: Option<String>,
 ) -> Result<Ready<'u>, DataPlaneError> {
-    let handle = netlink::connect()?;
-    let mut mtus = [0; 2];
-    for (mtu, (port, port_setup)) in mtus.iter_mut().zip(config.ports.iter().zip(&setup.ports)) {
-        (_, *mtu) = mtu_of(&handle, port, port_setup).await?;
-    }
+    let queues = setup.ports[0].queues.len();
+    let workers = config.worker.count.map_or(queues, |count| queues.max(count as usize));
     let switches = Switches::new(config.offload.clone(), None);
-    let common = WireConfig {
+    let template = WireConfig {
         queue: 0,
         gro: switches.offload(setup.features).coalescing(random_keys()?),
-        mtus,
+        mtus: mtus(config, setup).await?,
         translate: config.wire.translate,
         flows: config.wire.flows as usize,
         answers: answers(config),
         idle: config.worker.idle,
         fail_open: config.worker.fail_open,
     };
-    let mut heartbeats = Vec::with_capacity(maps.len());
-    for maps in maps {
-        heartbeats.push(Arc::new(Heartbeat::map(maps.heartbeat.as_fd(), MAX_QUEUES)?));
-    }
-    let pairs = pairs(config, setup, memory, maps, copy)?;
-    let stage = stage(config);
-    let mut helpers = Helpers::for_workers(config, pairs.len());
-    let (mut jobs, mut opened) = (Vec::new(), vec![Vec::new(), Vec::new()]);
-    for Pair { pool, ports, queues } in pairs {
-        let beat = |side: usize| -> Beat { heartbeats[side].beat(queues[side].queue) };
-        let own = WireConfig { queue: queues[0].queue, ..common };
-        let (mut worker, handle): (Worker<'u>, _) =
-            WireWorker::new(own, pool, ports, NoHost, stage.clone(), [beat(0), beat(1)])?;
-        helpers.hire(&mut worker, own.queue, &stage)?;
-        jobs.push(Job { run: Box::new(|| worker.run()), line: Line::Wire(handle), core: None });
-        opened.iter_mut().zip(queues).for_each(|(opened, queue)| opened.push(queue));
-    }
-    jobs.append(&mut helpers.jobs);
-    let opened = Opened { udp_super_packets: switches.knows_udp(), ports: opened };
-    Ok(Ready { jobs, resolver: None, switches, opened })
-}
-
-/// The stage that the configuration names.
-pub(super) fn stage(_config: &Config) -> AnyStage {
-    AnyStage::default()
-}
-
-/// How the configuration has senders answered.
-pub(super) fn answers(config: &Config) -> Answers {
-    let config::Wire { icmp_from, icmp_rate, .. } = config.wire;
-    Answers { from: icmp_from, per_second: icmp_rate }
-}
-
-/// Workers without a queue, where there are to be more than queues.
-struct Helpers<'u> {
-    /// How many each of the first workers has, and how many workers have one more.
-    each: usize,
-    more: usize,
-    jobs: Vec<Job<'u>>,
-}
-
-impl<'u> Helpers<'u> {
-    fn for_workers(config: &Config, queues: usize) -> Self {
-        let workers = config.worker.count.map_or(queues, |count| count as usize);
-        let helpers = workers.saturating_sub(queues);
-        Self { each: helpers / queues.max(1), more: helpers % queues.max(1), jobs: Vec::new() }
-    }
-
-    /// Gives the next worker its share.
-    fn hire(
-        &mut self,
-        worker: &mut Worker<'u>,
-        queue: u32,
-        stage: &AnyStage,
-    ) -> Result<(), DataPlaneError> {
-        let one_more = usize::from(self.more > 0);
-        self.more -= one_more;
-        for _ in 0..self.each + one_more {
-            let (helper, handle) = worker.helper(queue, stage.clone())?;
-            let (run, line) = (Box::new(|| helper.run()), Line::Helper(handle));
-            self.jobs.push(Job { run, line, core: None });
+    let copy = match copy {
+        None => without_zero_copy(&config.ports).await?,
+        known => known,
+    };
+    let zero_copy = agreed(&config.ports, copy);
+    let beats = heartbeats(maps)?;
+    let mut ready = Ready {
+        workers: Vec::with_capacity(workers),
+        handles: Vec::with_capacity(workers),
+        settlers: Vec::with_capacity(workers),
+        cores: cores::assign(&config.worker.cores, workers)?,
+        resolver: None,
+        switches,
+        opened: Opened { udp_super_packets: true, ports: vec![Vec::new(), Vec::new()] },
+    };
+    let mut pairs = Vec::with_capacity(queues);
+    for (index, umem) in memory.iter().enumerate() {
+        let served = Side::BOTH.map(|side| setup.ports[side.index()].queues[index]);
+        let Pair { pool, ports, opened } = pair(config, setup, umem, served, &zero_copy)?;
+        for (side, (port, opened)) in Side::BOTH.into_iter().zip(ports.iter().zip(opened)) {
+            insert_socket(maps[side.index()].xsks.as_fd(), opened.queue, port.as_fd())?;
+            ready.opened.ports[side.index()].push(opened);
         }
-        Ok(())
+        let beats = Side::BOTH.map(|side| beats[side.index()].beat(served[side.index()]));
+        let settings = WireConfig { queue: served[0], ..template };
+        let (worker, handle) = WireWorker::new(
+            settings,
+            pool,
+            ports,
+            NoHost,
+            sluice_common::stage::AnyStage::default(),
+            beats,
+        )?;
+        let (handle, settler) = handle.into_parts();
+        ready.handles.push(handle);
+        ready.settlers.push(settler);
+        pairs.push(worker);
     }
+    add_helpers(config, &mut ready, &mut pairs, workers)?;
+    let pairs = pairs.into_iter().map(|worker| AnyWorker::Wire(Box::new(worker)));
+    ready.workers.splice(0..0, pairs);
+    Ok(ready)
+}
+
+/// Workers beyond the queues help those that have one, in turn. Reports number them on from the highest queue.
+fn add_helpers<'u>(
+    config: &Config,
+    ready: &mut Ready<'u>,
+    pairs: &mut [PairWorker<'u>],
+    workers: usize,
+) -> Result<(), DataPlaneError> {
+    let highest = ready.handles.iter().map(Handle::queue).max().unwrap_or(0);
+    let owners = pairs.len();
+    for (number, index) in (highest + 1..).zip(owners..workers) {
+        let owner = &mut pairs[index % owners];
+        let (helper, handle) = owner.helper(number, sluice_common::stage::AnyStage::default())?;
+        let (handle, settler) = handle.into_parts();
+        ready.workers.push(AnyWorker::Helper(Box::new(helper)));
+        ready.handles.push(handle);
+        ready.settlers.push(settler);
+    }
+    Ok(())
+}
+
+/// The MTUs of both ports.
+async fn mtus(config: &Config, setup: &Setup) -> Result<[u16; 2], DataPlaneError> {
+    let handle = netlink::connect()?;
+    let mut mtus = [0; 2];
+    for side in Side::BOTH {
+        let link = Link::find(&handle, &config.ports[side.index()].iface).await?;
+        mtus[side.index()] = checked_mtu(&link, setup.ports[side.index()].multi_buffer)?;
+    }
+    Ok(mtus)
+}
+
+/// Why frames that both ports share are not to be shared with the NICs too, if one of their drivers cannot: it is
+/// both or none. What a kernel does not tell, binding finds out.
+async fn without_zero_copy(ports: &[Port]) -> Result<Option<String>, DataPlaneError> {
+    for port in ports {
+        let can = xdp_capabilities(&Nic::find(&port.iface).await?).await?;
+        if can.reported && !can.zero_copy {
+            let iface = &port.iface;
+            return Ok(Some(format!(
+                "the driver of {iface} has no zero-copy, and both ports share"
+            )));
+        }
+    }
+    Ok(None)
+}
+
+fn heartbeats(maps: &[Maps]) -> Result<Vec<Arc<Heartbeat>>, DataPlaneError> {
+    let heartbeat = |maps: &Maps| Heartbeat::map(maps.heartbeat.as_fd(), MAX_QUEUES).map(Arc::new);
+    Ok(maps.iter().map(heartbeat).collect::<Result<_, _>>()?)
 }
 
 /// The sockets of a worker.
 struct Pair<'u> {
     pool: Pool<'u>,
     ports: [XskPort<'u>; 2],
-    queues: [OpenedQueue; 2],
+    opened: [OpenedQueue; 2],
 }
 
-/// Two sockets a worker: bound, their fill rings filled, and then in the maps.
-fn pairs<'u>(
+/// Opens the queues `served` of both ports.
+fn pair<'u>(
     config: &Config,
     setup: &Setup,
-    memory: &'u [Umem],
-    maps: [&Maps; 2],
-    copy: Option<&str>,
-) -> Result<Vec<Pair<'u>>, DataPlaneError> {
-    let [a, b] = &*config.ports else { unreachable!("a wire has two ports") };
-    let (zero_copy, reason) = agreed(a, b, copy);
-    // Those of one port come in several pieces, and leave so through the other.
+    umem: &'u Umem,
+    served: [u32; 2],
+    (zero_copy, why_not): &(ZeroCopy, Option<String>),
+) -> Result<Pair<'u>, DataPlaneError> {
+    // Sockets that share their frames take packets of several frames both, or none does.
     let multi_buffer = setup.ports.iter().any(|port| port.multi_buffer);
-    let wanted = |port: &Port, queue| -> Result<QueueConfig, DataPlaneError> {
-        Ok(QueueConfig { zero_copy, ..queue_config(port, queue, multi_buffer)? })
-    };
-    let mut pairs = Vec::with_capacity(memory.len());
-    for (index, umem) in memory.iter().enumerate() {
-        let queues = [setup.ports[0].queues[index], setup.ports[1].queues[index]];
-        let (first, second) = (wanted(a, queues[0])?, wanted(b, queues[1])?);
-        let mut pool = umem.pool();
-        let (ports, binding) = open_pair(umem, &mut pool, [&first, &second])
-            .map_err(|error| because(error, zero_copy))?;
-        for ((maps, queue), port) in maps.iter().zip(queues).zip(&ports) {
-            insert_socket(maps.xsks.as_fd(), queue, port.as_fd())?;
-        }
-        let bindings = bindings(binding, &a.iface, reason.as_deref());
-        let [first, second] = bindings;
-        let queues = [opened(queues[0], first, umem), opened(queues[1], second, umem)];
-        pairs.push(Pair { pool, ports, queues });
+    let [mut a, mut b] = [
+        queue_config(&config.ports[0], served[0], multi_buffer)?,
+        queue_config(&config.ports[1], served[1], multi_buffer)?,
+    ];
+    (a.zero_copy, b.zero_copy) = (*zero_copy, *zero_copy);
+    let mut pool = umem.pool();
+    let (ports, binding) =
+        open_pair(umem, &mut pool, [&a, &b]).map_err(|error| because(error, *zero_copy))?;
+    let reason = why_not.clone().or(binding.reason);
+    let huge_pages = *umem.pages() == Pages::Huge;
+    let opened = served.map(|queue| OpenedQueue {
+        queue,
+        zero_copy: binding.zero_copy,
+        reason: reason.clone(),
+        huge_pages,
+    });
+    Ok(Pair { pool, ports, opened })
+}
+
+/// Both ports are in zero-copy mode or none is: which it is to be, and why not, where that is known. `copy` is what
+/// keeps one of them from it.
+fn agreed(ports: &[Port], copy: Option<String>) -> (ZeroCopy, Option<String>) {
+    let wants = |wanted| ports.iter().find(|port| port.zero_copy == wanted);
+    if let Some(port) = wants(ZeroCopy::Never) {
+        return (ZeroCopy::Never, Some(format!("zero_copy = \"never\" for {}", port.iface)));
     }
-    Ok(pairs)
+    match copy {
+        _ if wants(ZeroCopy::Always).is_some() => (ZeroCopy::Always, None),
+        Some(copy) => (ZeroCopy::Never, Some(copy)),
+        None => (ZeroCopy::Auto, None),
+    }
 }
 
 /// What the second port's driver lacks is no failure where copy mode would do.
@@ -161,33 +206,11 @@ fn because(error: OpenError, wanted: ZeroCopy) -> DataPlaneError {
     }
 }
 
-/// Both ports are in zero-copy mode or neither is: which it is to be, and why not, where that is known.
-fn agreed(a: &Port, b: &Port, copy: Option<&str>) -> (ZeroCopy, Option<String>) {
-    let both = [a, b];
-    if let Some(reason) = copy {
-        return (ZeroCopy::Never, Some(reason.to_owned()));
-    }
-    if let Some(port) = both.iter().find(|port| port.zero_copy == ZeroCopy::Never) {
-        return (ZeroCopy::Never, Some(format!("zero_copy = \"never\" for {}", port.iface)));
-    }
-    let always = both.iter().any(|port| port.zero_copy == ZeroCopy::Always);
-    (if always { ZeroCopy::Always } else { ZeroCopy::Auto }, None)
-}
-
-/// What to say of both sockets, of which the first has `binding`.
-fn bindings(binding: Binding, first: &str, agreed: Option<&str>) -> [Binding; 2] {
-    let Binding { zero_copy, reason } = binding;
-    let reasons = match (agreed, reason) {
-        (Some(agreed), _) => [Some(agreed.to_owned()), Some(agreed.to_owned())],
-        (None, Some(own)) => [Some(own.clone()), Some(format!("{first} shares its frames: {own}"))],
-        (None, None) => [None, None],
-    };
-    reasons.map(|reason| Binding { zero_copy, reason })
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    use nix::errno::Errno;
 
     use super::*;
 
@@ -201,40 +224,27 @@ mod tests {
 
     #[test]
     fn both_ports_are_in_the_mode_that_either_demands() {
-        let agreed = |one, two, copy| {
-            let ports = ports([one, two]);
-            super::agreed(&ports[0], &ports[1], copy)
-        };
-        assert_eq!(agreed("auto", "auto", None), (ZeroCopy::Auto, None));
-        assert_eq!(agreed("auto", "always", None), (ZeroCopy::Always, None));
-        let (mode, reason) = agreed("auto", "never", None);
-        assert_eq!((mode, &*reason.unwrap()), (ZeroCopy::Never, "zero_copy = \"never\" for eth2"));
-        let (mode, reason) = agreed("auto", "auto", Some("eth2 has none"));
-        assert_eq!((mode, &*reason.unwrap()), (ZeroCopy::Never, "eth2 has none"));
+        let copy = || Some("eth2 has none".to_owned());
+        let mode = |wanted, copy| agreed(&ports(wanted), copy);
+        assert_eq!(mode(["auto", "auto"], None), (ZeroCopy::Auto, None));
+        assert_eq!(mode(["auto", "auto"], copy()), (ZeroCopy::Never, copy()));
+        assert_eq!(mode(["auto", "always"], copy()), (ZeroCopy::Always, None), "which is refused");
+        let (never, reason) = mode(["auto", "never"], None);
+        assert_eq!((never, &*reason.unwrap()), (ZeroCopy::Never, "zero_copy = \"never\" for eth2"));
     }
 
     #[test]
-    fn the_second_port_says_whose_driver_it_is_that_cannot() {
-        let own = || Binding { zero_copy: false, reason: Some("the driver has none".into()) };
-        let [first, second] = bindings(own(), "eth1", None);
-        assert_eq!(first, own());
-        let reason = second.reason.unwrap();
-        assert_eq!(reason, "eth1 shares its frames: the driver has none");
-        let zero_copy = Binding { zero_copy: true, reason: None };
-        assert_eq!(bindings(zero_copy.clone(), "eth1", None), [zero_copy.clone(), zero_copy]);
-    }
-
-    #[test]
-    fn helpers_are_shared_out_evenly() {
-        let shares = |workers: u32, queues| {
-            let text =
-                format!("[[port]]\niface = \"a\"\nrss = \"manage\"\n[worker]\ncount = {workers}\n");
-            let config = Config::parse(&text, Path::new("test.toml")).unwrap();
-            let Helpers { each, more, .. } = Helpers::for_workers(&config, queues);
-            (each, more)
+    fn a_second_port_without_zero_copy_is_a_failure_where_it_is_demanded() {
+        let [iface, other] = ["eth2", "eth1"].map(str::to_owned);
+        let lack = || OpenError::NoSharedZeroCopy {
+            iface: iface.clone(),
+            other: other.clone(),
+            errno: Errno::EINVAL,
         };
-        assert_eq!(shares(2, 2), (0, 0));
-        assert_eq!(shares(3, 2), (0, 1));
-        assert_eq!(shares(7, 2), (2, 1));
+        let auto = because(lack(), ZeroCopy::Auto);
+        assert!(matches!(auto, DataPlaneError::NoSharedZeroCopy { .. }), "{auto}");
+        assert!(auto.to_string().starts_with("eth2 has no zero-copy (EINVAL"), "{auto}");
+        let always = because(lack(), ZeroCopy::Always);
+        assert!(matches!(always, DataPlaneError::Open(_)), "{always}");
     }
 }

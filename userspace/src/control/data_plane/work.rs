@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::convert::Infallible;
 use std::future::pending;
+use std::path::PathBuf;
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
@@ -12,10 +13,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::super::next_hops::Resolver;
 use super::super::protocol::{Answer, Line, Order};
-use super::job::{Job, Run};
 use super::open::Ready;
+use super::settle::Settling;
 use super::switches::Switches;
-use super::{DataPlaneError, count, job};
+use super::workers::AnyWorker;
+use super::{DataPlaneError, count};
 use crate::observe::report::WorkerReport;
 use crate::observe::{Counts, Latency, Times};
 use crate::pipeline::{End, Handle, Report};
@@ -26,15 +28,11 @@ const PATIENCE: Duration = Duration::from_millis(20);
 
 /// A worker as the control thread sees it.
 struct Watched {
-    line: job::Line,
+    handle: Handle,
+    /// Whether it has no queue of its own, but only a number.
+    helper: bool,
     core: Option<usize>,
     times: Box<Times>,
-}
-
-impl Watched {
-    const fn handle(&self) -> &Handle {
-        self.line.handle()
-    }
 }
 
 /// Tells the control thread that a worker has ended, however it did.
@@ -48,6 +46,12 @@ impl Drop for Farewell {
         // Nobody listens any more when all are told to end.
         let _ = self.ended.send(self.index);
     }
+}
+
+/// What may change while the workers work.
+struct Changing {
+    switches: Switches,
+    settling: Settling,
 }
 
 /// Why the talk with the supervisor is over.
@@ -65,33 +69,34 @@ pub(super) fn work(
     runtime: &Runtime,
     line: &mut Line,
     ready: Ready<'_>,
+    file: PathBuf,
 ) -> Result<(), DataPlaneError> {
-    let Ready { jobs, resolver, switches, .. } = ready;
-    let (mut watched, mut runs) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
-    for Job { run, line, core } in jobs {
-        watched.push(Watched { line, core: core.map(|core| core.id), times: Latency::empty() });
-        runs.push((run, core));
-    }
+    let Ready { workers, handles, settlers, cores, resolver, switches, .. } = ready;
+    let workers_of = handles.iter().map(Handle::queue).zip(settlers).collect();
+    let changing = Changing { switches, settling: Settling { file, workers: workers_of } };
+    let helpers = workers.iter().map(AnyWorker::is_helper);
+    let mut watched: Vec<_> = handles.into_iter().zip(helpers).zip(&cores).map(watch).collect();
     let (farewell, mut ended) = unbounded_channel();
     thread::scope(|scope| {
-        let mut threads = Vec::with_capacity(runs.len());
-        for (index, (run, core)) in runs.into_iter().enumerate() {
+        let mut threads = Vec::with_capacity(workers.len());
+        for (index, (worker, core)) in workers.into_iter().zip(cores).enumerate() {
             let farewell = Farewell { index, ended: farewell.clone() };
-            threads.push(Some(start(scope, run, core, &watched[index], farewell)?));
+            let queue = watched[index].handle.queue();
+            threads.push(Some(start(scope, worker, core, queue, farewell)?));
         }
         let over = runtime.block_on(async {
             tokio::select! {
-                over = talk(line, &mut watched, &switches, &mut ended) => over,
+                over = talk(line, &mut watched, &changing, &mut ended) => over,
                 never = keep_current(resolver) => match never {},
             }
         });
         for worker in &watched {
             // One that has ended already needs no telling.
-            let _ = worker.handle().stop();
+            let _ = worker.handle.stop();
         }
         match over? {
             Over::Worker(index) => {
-                let queue = watched[index].handle().queue();
+                let queue = watched[index].handle.queue();
                 Err(unexpected(queue, threads[index].take().map(ScopedJoinHandle::join)))
             }
             Over::SupervisorGone => Err(DataPlaneError::SupervisorGone),
@@ -103,27 +108,29 @@ pub(super) fn work(
     })
 }
 
+fn watch(((handle, helper), core): ((Handle, bool), &Option<CoreId>)) -> Watched {
+    Watched { handle, helper, core: core.map(|core| core.id), times: Latency::empty() }
+}
+
 fn start<'scope, 'u: 'scope>(
     scope: &'scope Scope<'scope, '_>,
-    run: Run<'u>,
+    worker: AnyWorker<'u>,
     core: Option<CoreId>,
-    worker: &Watched,
+    queue: u32,
     farewell: Farewell,
 ) -> Result<ScopedJoinHandle<'scope, Report>, DataPlaneError> {
-    let queue = worker.handle().queue();
-    let kind = if worker.line.is_helper() { 'h' } else { 'q' };
-    let thread = thread::Builder::new().name(format!("sluice-{kind}{queue}"));
+    let thread = thread::Builder::new().name(format!("sluice-q{queue}"));
     let run = move || {
         let _farewell = farewell;
         if core.is_some_and(|core| !core_affinity::set_for_current(core)) {
             tracing::warn!("queue {queue}: its worker cannot be pinned to {core:?}");
         }
-        run()
+        worker.run()
     };
     Ok(thread.spawn_scoped(scope, run)?)
 }
 
-/// Keeps next hops current for as long as it can; without, packets take the kernel's path.
+/// Keeps next hops current for as long as it can, where there are any; without, packets take the kernel's path.
 async fn keep_current(resolver: Option<Resolver>) -> Infallible {
     if let Some(resolver) = resolver {
         let Err(error) = resolver.run().await;
@@ -136,7 +143,7 @@ async fn keep_current(resolver: Option<Resolver>) -> Infallible {
 async fn talk(
     line: &mut Line,
     watched: &mut [Watched],
-    switches: &Switches,
+    changing: &Changing,
     ended: &mut UnboundedReceiver<usize>,
 ) -> Result<Over, DataPlaneError> {
     loop {
@@ -145,8 +152,11 @@ async fn talk(
             order = line.hear() => match order? {
                 Some(Order::Report) => line.say(&Answer::Report(report(watched))).await?,
                 Some(Order::Switch(active)) => {
-                    let handles = watched.iter().map(Watched::handle);
-                    line.say(&Answer::Switched(switches.apply(active, handles))).await?;
+                    let handles = watched.iter().map(|worker| &worker.handle);
+                    line.say(&Answer::Switched(changing.switches.apply(active, handles))).await?;
+                }
+                Some(Order::Settle { config }) => {
+                    line.say(&Answer::Settled(changing.settling.apply(&config))).await?;
                 }
                 Some(Order::Stop) => return Ok(Over::Stop),
                 Some(order) => {
@@ -160,18 +170,17 @@ async fn talk(
 
 fn report(watched: &mut [Watched]) -> Vec<WorkerReport> {
     let report = |worker: &mut Watched| {
-        if let Some(recent) = worker.handle().times(PATIENCE) {
+        if let Some(recent) = worker.handle.times(PATIENCE) {
             worker.times.add(&recent);
         }
-        worker_report(worker, &worker.handle().counters())
+        worker_report(worker, &worker.handle.counters())
     };
     watched.iter_mut().map(report).collect()
 }
 
 fn worker_report(worker: &Watched, counts: &Counts) -> WorkerReport {
-    let Watched { line, core, times } = worker;
-    let report = count::worker_report(line.handle().queue(), *core, counts, times);
-    WorkerReport { helper: line.is_helper(), ..report }
+    let Watched { handle, helper, core, times } = worker;
+    WorkerReport { helper: *helper, ..count::worker_report(handle.queue(), *core, counts, times) }
 }
 
 /// Waits for all workers, which have been told to stop.
@@ -181,7 +190,7 @@ fn join(
 ) -> Result<Vec<WorkerReport>, DataPlaneError> {
     let mut reports = Vec::with_capacity(watched.len());
     for (thread, worker) in threads.into_iter().flatten().zip(watched) {
-        let queue = worker.handle().queue();
+        let queue = worker.handle.queue();
         let last = thread.join().map_err(|panic| panicked(queue, &*panic))?;
         worker.times.add(&last.times);
         reports.push(worker_report(worker, &last.counts));

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::link::{Link, LinkError};
 use super::super::nic::rss::{ChannelsChange, IndirectionChange, RssError};
+use super::super::nic::{FeatureChange, NicError};
 use super::super::routes::{PolicyRule, RoutesError, TunRoute};
 use super::super::sysctl::{Setting, SysctlError};
 
@@ -22,6 +23,8 @@ pub enum Change {
     Channels(ChannelsChange),
     /// Its indirection table is changed.
     Indirection(IndirectionChange),
+    /// A feature of an interface is switched.
+    Feature(FeatureChange),
     /// An interface is set down, because the other side of the wire has lost its link.
     LinkDown {
         /// The interface.
@@ -44,6 +47,8 @@ pub enum ChangeError {
     Sysctl(#[from] SysctlError),
     /// The queues of an interface, or its indirection table.
     Rss(#[from] RssError),
+    /// A feature of an interface.
+    Nic(#[from] NicError),
     /// The interface itself.
     Link(#[from] LinkError),
 }
@@ -70,6 +75,7 @@ impl Change {
             Self::Sysctl(setting) => setting.apply()?,
             Self::Channels(change) => change.apply().await?,
             Self::Indirection(change) => change.apply().await?,
+            Self::Feature(change) => change.apply().await?,
             Self::LinkDown { iface } => Link::find(handle, iface).await?.set_down(handle).await?,
             Self::Promiscuous { iface } => {
                 Link::find(handle, iface).await?.set_promiscuous(handle, true).await?;
@@ -89,6 +95,7 @@ impl Change {
             Self::Sysctl(setting) => setting.undo()?,
             Self::Channels(change) => change.undo().await?,
             Self::Indirection(change) => change.undo().await?,
+            Self::Feature(change) => change.undo().await?,
             Self::LinkDown { iface } => unless_gone(set_up(handle, iface).await)?,
             Self::Promiscuous { iface } => unless_gone(set_addressed(handle, iface).await)?,
         }

@@ -5,15 +5,19 @@
 //! | `features` | what `ethtool` knows of features |
 //! | `lines` | the lines of `ethtool -k` made of them |
 //! | [`rss`] | receive queues, and how packets spread over them |
+//! | `vlan` | VLAN tags that it takes out of packets |
+//! | `ethtool` | messages of ethtool's family |
 //! | `generic` | messages of the generic netlink families |
 //! | `netdev` | the kernel's `netdev` family |
 //! | `xdp` | what the driver can do with XDP |
 
+mod ethtool;
 mod features;
 mod generic;
 mod lines;
 mod netdev;
 pub mod rss;
+mod vlan;
 mod xdp;
 
 use futures::TryStreamExt;
@@ -22,6 +26,7 @@ use rtnetlink::packet_core::ErrorMessage;
 
 pub use self::features::{NicFeature, features};
 pub use self::lines::{lines, why_off};
+pub use self::vlan::{FeatureChange, keep_tags};
 pub use self::xdp::{XdpCapabilities, xdp_capabilities};
 
 /// Why an interface could not be looked at.
@@ -40,6 +45,17 @@ pub enum NicError {
         iface: String,
         /// What the kernel said.
         source: std::io::Error,
+    },
+    /// It takes VLAN tags out of packets, and nothing can be done about it.
+    #[error(
+        "{iface}: the driver takes VLAN tags out of packets ({name}) and lets nobody switch that off: tagged \
+         packets would lose their tags on this wire; use another NIC"
+    )]
+    StripsTags {
+        /// The interface.
+        iface: String,
+        /// The feature.
+        name: &'static str,
     },
     /// The kernel refused an answer.
     #[error("{iface}: the kernel does not say what the interface is: {message}")]

@@ -176,7 +176,7 @@ impl Supervisor {
             },
             Event::Answer(Answer::Report(workers)) => self.tell(workers),
             Event::Answer(Answer::Switched(switched)) => self.switched(switched),
-            Event::Answer(Answer::Stopped(_) | Answer::Failed { .. }) => {}
+            Event::Answer(Answer::Settled(_) | Answer::Stopped(_) | Answer::Failed { .. }) => {}
             Event::Ended(why) => return self.ended(why).await,
         }
         Ok(())

@@ -126,7 +126,7 @@ pub struct RuleReport {
 pub struct WorkerReport {
     /// The queue it serves.
     pub queue: u32,
-    /// Whether it works for the worker that owns the queue.
+    /// Whether it has no queue, but is handed flows by a worker that has one; `queue` is then a mere number.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub helper: bool,
     /// The CPU it is pinned to; none where it could not be pinned.

@@ -114,8 +114,8 @@ fn features(features: &BTreeMap<String, FeatureReport>) -> Table {
 }
 
 fn about_worker(worker: &WorkerReport) -> Table {
-    let name = if worker.helper { "helper" } else { "worker" };
-    let mut table = table([format!("{name} of queue {}", worker.queue), String::new()]);
+    let name = if worker.helper { "helper" } else { "worker of queue" };
+    let mut table = table([format!("{name} {}", worker.queue), String::new()]);
     let core = worker.core.map_or_else(|| "any".to_owned(), |core| core.to_string());
     table.add_row(["core".to_owned(), core]);
     table.add_row(["CPU time".to_owned(), format!("{:.3} s", worker.cpu_ms as f64 / 1e3)]);

@@ -1,21 +1,20 @@
 //! A train's way: the stage is asked once, the plan is made, and only then is anything touched.
 
 use sluice_common::Side;
+use sluice_common::classify::{is_too_large, longest_frame};
 use sluice_common::flow::FlowKey;
-use sluice_common::offload::{Checksum, ChecksumMode, Sink, Train};
+use sluice_common::offload::{Buffer, Checksum, ChecksumMode, Sink, Train};
 use sluice_common::reason::{DropReason, FlushReason};
 use sluice_common::stage::{Seen, Stage, To, Verdict};
 use sluice_common::translate::{MssTable, Mtus, rewrite_syn};
-use sluice_common::wire::{Headers, tcp};
+use sluice_common::wire::{Bytes, EtherType, Headers, ethernet, tcp};
 
 use super::desk::{Desk, Spent};
 use super::plan::{Bounds, Plan};
-use super::too_large::TooLarge;
+use super::recut::Recut;
+use super::too_large::{TooLarge, may_be_fragmented};
 use crate::port::HostPort;
 use crate::xsk::{Frame, Packet};
-
-/// Bytes of the longest link header: what is not IP is measured with it.
-const LINK: usize = 22;
 
 /// What decides about trains, and what is remembered for it.
 #[derive(Debug)]
@@ -66,6 +65,8 @@ impl<'u, S: Stage, T: HostPort> Sink<Frame<'u, Packet>> for Egress<'_, 'u, S, T>
 /// What the stage has said of a train.
 pub(super) struct Judged {
     pub(super) headers: Headers,
+    /// The EtherType behind the addresses.
+    outer: EtherType,
     /// Whether the checksum of these headers is partial.
     partial: bool,
     verdict: Verdict,
@@ -73,7 +74,16 @@ pub(super) struct Judged {
 
 impl Judged {
     fn by(stage: &mut impl Stage, seen: &Seen<'_>) -> Self {
-        Self { headers: seen.headers, partial: seen.partial, verdict: stage.judge(seen) }
+        let outer = seen.head.be16(ethernet::ETHERTYPE).map_or(EtherType(0), EtherType);
+        let verdict = stage.judge(seen);
+        Self { headers: seen.headers, outer, partial: seen.partial, verdict }
+    }
+
+    /// Bytes of the largest IP packet with this link header that a port of this MTU sends: a second tag takes its
+    /// room from the packet.
+    fn largest(&self, mtu: u16) -> u16 {
+        let longest = longest_frame(self.outer, mtu.into()) as usize;
+        longest.saturating_sub(self.headers.network.into()) as u16
     }
 
     /// Each packet of the train alike, so that it stays one.
@@ -92,7 +102,11 @@ impl<'u, S: Stage, T: HostPort> Egress<'_, 'u, S, T> {
     /// What is not IP is shown to no stage.
     fn pass(&mut self, train: Train<Frame<'u, Packet>>) {
         let to = self.side.other();
-        if train.ip_len() > usize::from(self.way.mtu(to)) + LINK {
+        let mtu = self.way.mtu(to).into();
+        let too_large = |packet: &Frame<'u, Packet>| {
+            is_too_large(packet.head(), packet.total_len() as u64, mtu)
+        };
+        if train.packets().iter().any(too_large) {
             return self.discard(train, DropReason::TooLarge);
         }
         self.forward(train, to);
@@ -109,21 +123,22 @@ impl<'u, S: Stage, T: HostPort> Egress<'_, 'u, S, T> {
 
     fn send(&mut self, mut train: Train<Frame<'u, Packet>>, judged: &Judged, to: Side) {
         let headers = &judged.headers;
-        let bounds = Bounds { mtu: self.way.mtu(to), translate: self.way.translate };
+        let mtu = judged.largest(self.way.mtu(to));
+        let bounds = Bounds { mtu, translate: self.way.translate };
         let flow = FlowKey::of(&judged.verdict.edit.headers(headers));
         let (announced, now) = (&mut self.way.announced, self.now);
         let plan = Plan::of(&train, headers, bounds, || announced.get(&flow?, now));
-        if plan == Plan::TooLarge && !self.may_be_fragmented(&train, headers, to) {
-            return self.answer(train, headers, to);
+        if plan == Plan::TooLarge && !may_be_fragmented(&train, headers, mtu) {
+            return self.answer(train, headers, mtu);
         }
         if let Plan::Recut { size, fits } = plan {
-            return self.recut(train, judged, to, size, fits);
+            return self.recut(train, judged, to, Recut { size, fits, mtu });
         }
         judged.edit(&mut train);
         self.introduce(&mut train, headers, to);
         train.complete_checksums();
         match plan {
-            Plan::TooLarge => self.fragment(train, headers, to),
+            Plan::TooLarge => self.fragment(train, headers, to, mtu),
             _ => self.forward(train, to),
         }
     }

@@ -42,4 +42,4 @@ mod worker;
 pub use config::{Answers, WireConfig, WireSettings};
 pub use helper::WireHelper;
 pub use no_host::NoHost;
-pub use worker::{WireHandle, WireWorker};
+pub use worker::{Settler, WireHandle, WireWorker};

@@ -10,21 +10,31 @@ use super::egress::{Egress, Judged};
 use crate::port::HostPort;
 use crate::xsk::{Frame, Free, MOST_PIECES, Packet, Pool};
 
+/// How a train is to be cut.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recut {
+    /// Payload bytes of a segment.
+    pub(super) size: usize,
+    /// Whether the packets fit as they are.
+    pub(super) fits: bool,
+    /// Bytes of the largest IP packet.
+    pub(super) mtu: u16,
+}
+
 impl<'u, S: Stage, T: HostPort> Egress<'_, 'u, S, T> {
-    /// Cuts the train to segments of `size` payload bytes. What must not be cut goes as it came where it `fits`.
+    /// Cuts the train to segments of another size. What must not be cut goes as it came where it fits.
     pub(super) fn recut(
         &mut self,
         mut train: Train<Frame<'u, Packet>>,
         judged: &Judged,
         to: Side,
-        size: usize,
-        fits: bool,
+        Recut { size, fits, mtu }: Recut,
     ) {
         // A wrong checksum would be made right (G7); nobody has looked at that of a packet that merged with none.
         let known = train.verify();
         if !fits && train.cut(size).is_none() {
             return match known {
-                true => self.answer(train, &judged.headers, to),
+                true => self.answer(train, &judged.headers, mtu),
                 false => self.discard(train, DropReason::BadChecksum),
             };
         }

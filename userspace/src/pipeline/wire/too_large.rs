@@ -35,24 +35,14 @@ impl TooLarge {
 }
 
 impl<'u, S: Stage, T: HostPort> Egress<'_, 'u, S, T> {
-    pub(super) fn may_be_fragmented(
-        &self,
-        train: &Train<Frame<'u, Packet>>,
-        headers: &Headers,
-        to: Side,
-    ) -> bool {
-        let mtu = self.way.mtu(to);
-        train.packets().iter().all(|packet| Fragments::new(packet, headers, mtu.into()).is_some())
-    }
-
     /// Each packet of the train in fragments.
     pub(super) fn fragment(
         &mut self,
         train: Train<Frame<'u, Packet>>,
         headers: &Headers,
         to: Side,
+        mtu: u16,
     ) {
-        let mtu = self.way.mtu(to);
         for packet in train.packets() {
             let Some(fragments) = Fragments::new(packet, headers, mtu.into()) else { continue };
             let frames: usize = (0..fragments.count()).map(|i| frames_of(fragments.len(i))).sum();
@@ -75,8 +65,7 @@ impl<'u, S: Stage, T: HostPort> Egress<'_, 'u, S, T> {
     }
 
     /// Tells the sender of each packet what the other side takes, and drops the packet.
-    pub(super) fn answer(&mut self, train: Train<Frame<'u, Packet>>, headers: &Headers, to: Side) {
-        let mtu = self.way.mtu(to);
+    pub(super) fn answer(&mut self, train: Train<Frame<'u, Packet>>, headers: &Headers, mtu: u16) {
         for packet in train.packets() {
             if self.answer_one(packet.head(), headers, mtu) {
                 self.desk.side(self.side).answered_packets += 1;
@@ -96,6 +85,15 @@ impl<'u, S: Stage, T: HostPort> Egress<'_, 'u, S, T> {
         let answer = in_frames(&self.way.too_large.scratch[..len], self.desk.pool);
         answer.map(|answer| self.desk.out(self.side).push(answer)).is_some()
     }
+}
+
+/// Whether all packets of the train may be fragmented for an MTU.
+pub(super) fn may_be_fragmented(
+    train: &Train<Frame<'_, Packet>>,
+    headers: &Headers,
+    mtu: u16,
+) -> bool {
+    train.packets().iter().all(|packet| Fragments::new(packet, headers, mtu.into()).is_some())
 }
 
 /// A copy of `bytes` in as many frames as it takes; `None` where there are not so many.

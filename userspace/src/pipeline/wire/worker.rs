@@ -60,7 +60,19 @@ pub struct WireWorker<'u, N, T, S> {
 #[derive(Debug)]
 pub struct WireHandle<S> {
     handle: Handle,
-    settings: Sender<WireSettings<S>>,
+    settler: Settler<S>,
+}
+
+/// How a worker of wire mode is given other settings.
+#[derive(Debug)]
+pub struct Settler<S>(Sender<WireSettings<S>>);
+
+impl<S> Settler<S> {
+    /// Tells the worker to treat trains by `settings` from now on; it does within ten milliseconds. `false`: it
+    /// has not taken the ones before, and takes no more.
+    pub fn settle(&self, settings: WireSettings<S>) -> bool {
+        self.0.try_send(settings).is_ok()
+    }
 }
 
 impl<S> WireHandle<S> {
@@ -70,10 +82,16 @@ impl<S> WireHandle<S> {
         &self.handle
     }
 
-    /// Tells the worker to treat trains by `settings` from now on; it does within ten milliseconds. `false`: it
-    /// has not taken the ones before, and takes no more.
-    pub fn settle(&self, settings: WireSettings<S>) -> bool {
-        self.settings.try_send(settings).is_ok()
+    /// What takes other settings to the worker.
+    #[must_use]
+    pub const fn settler(&self) -> &Settler<S> {
+        &self.settler
+    }
+
+    /// Both, each by itself.
+    #[must_use]
+    pub fn into_parts(self) -> (Handle, Settler<S>) {
+        (self.handle, self.settler)
     }
 }
 
@@ -112,7 +130,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, S: Stage> WireWorker<'u, N, T, S> {
             config,
             crew: None,
         };
-        Ok((worker, WireHandle { handle, settings: sender }))
+        Ok((worker, WireHandle { handle, settler: Settler(sender) }))
     }
 
     /// Another worker that flows are handed to from now on, and the handle to talk to it; `number` is what reports
@@ -149,7 +167,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, S: Stage> WireWorker<'u, N, T, S> {
             bursts: [(); 2].map(|()| Vec::with_capacity(BURST)),
             most_held: most / 2,
         };
-        Ok((helper, WireHandle { handle, settings: sender }))
+        Ok((helper, WireHandle { handle, settler: Settler(sender) }))
     }
 
     /// What came in by `side`.

@@ -7,9 +7,9 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
+use super::super::ethtool::{CHANNELS_GET, CHANNELS_SET, ask, exchange};
 use super::super::generic::{GenericError, number};
 use super::super::{Nic, NicError};
-use super::message::{CHANNELS_GET, CHANNELS_SET, ask, exchange};
 use super::{RssError, refused};
 
 /// `ETHTOOL_A_CHANNELS_RX_MAX`
@@ -186,7 +186,7 @@ fn request(from: Channels, to: Channels) -> impl Iterator<Item = DefaultNla> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::recorded;
+    use super::super::super::ethtool::recorded;
     use super::*;
 
     const fn combined(combined: u32) -> Channels {

@@ -22,10 +22,8 @@
 //! | `channels` | the number of queues |
 //! | `table` | the indirection table and the hash |
 //! | `plan` | what is to be changed so that so many queues share the packets |
-//! | `message` | the family's messages |
 
 mod channels;
-mod message;
 mod plan;
 mod table;
 

@@ -8,8 +8,8 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::super::NicError;
+use super::super::ethtool::{RSS_GET, RSS_SET, ask, exchange};
 use super::super::generic::{bytes, find, number};
-use super::message::{RSS_GET, RSS_SET, ask, exchange};
 use super::{RssError, refused};
 
 /// `ETHTOOL_A_RSS_HFUNC`
@@ -160,7 +160,7 @@ impl IndirectionChange {
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::recorded;
+    use super::super::super::ethtool::recorded;
     use super::*;
 
     #[test]

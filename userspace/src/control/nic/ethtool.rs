@@ -3,8 +3,10 @@
 use netlink_packet_core::{DefaultNla, Emitable, NLA_F_NESTED};
 use nix::errno::Errno;
 
-use super::super::generic::{Family, GenericError, Message};
+use super::generic::{Family, GenericError, Message};
 
+/// `ETHTOOL_MSG_FEATURES_SET`
+pub(super) const FEATURES_SET: u8 = 12;
 /// `ETHTOOL_MSG_CHANNELS_GET`
 pub(super) const CHANNELS_GET: u8 = 17;
 /// `ETHTOOL_MSG_CHANNELS_SET`
@@ -14,7 +16,7 @@ pub(super) const RSS_GET: u8 = 38;
 /// `ETHTOOL_MSG_RSS_SET`, from 6.17.
 pub(super) const RSS_SET: u8 = 48;
 
-/// `ETHTOOL_A_CHANNELS_HEADER`, `ETHTOOL_A_RSS_HEADER`: which interface.
+/// `ETHTOOL_A_CHANNELS_HEADER`, `ETHTOOL_A_FEATURES_HEADER`, `ETHTOOL_A_RSS_HEADER`: which interface.
 const HEADER: u16 = 1;
 /// `ETHTOOL_A_HEADER_DEV_NAME`
 const NAME: u16 = 2;
@@ -47,10 +49,19 @@ pub(super) async fn ask(command: u8, iface: &str) -> Result<Option<Vec<DefaultNl
 }
 
 fn header(iface: &str) -> DefaultNla {
-    let name = DefaultNla::new(NAME, [iface.as_bytes(), b"\0"].concat());
-    let mut nested = vec![0; name.buffer_len()];
-    name.emit(&mut nested);
-    DefaultNla::new(HEADER | NLA_F_NESTED, nested)
+    nested(HEADER, &[text(NAME, iface)])
+}
+
+/// A string, with the zero the kernel wants at its end.
+pub(super) fn text(kind: u16, text: &str) -> DefaultNla {
+    DefaultNla::new(kind, [text.as_bytes(), b"\0"].concat())
+}
+
+/// Attributes inside another.
+pub(super) fn nested(kind: u16, inside: &[DefaultNla]) -> DefaultNla {
+    let mut bytes = vec![0; inside.buffer_len()];
+    inside.emit(&mut bytes);
+    DefaultNla::new(kind | NLA_F_NESTED, bytes)
 }
 
 #[cfg(test)]
