@@ -3,6 +3,11 @@
 use std::path::Path;
 
 use assert_cmd::Command;
+use sluice::config::Config;
+use sluice_common::Side;
+use sluice_common::classify::{Field, PortRange, Prefix};
+use sluice_common::stage::{AnyStage, Forward, Leaving, NatRule, NatTarget, Rewrite, VlanMap};
+use sluice_common::wire::Protocol;
 
 /// A small configuration that is right.
 const RIGHT: &str = r#"
@@ -14,6 +19,43 @@ dst = "10.0.0.2"
 proto = "tcp"
 dst_port = "5000-6000"
 action = "steer"
+"#;
+
+/// A small configuration with two ports that is right.
+const WIRE: &str = r#"
+mode = "wire"
+
+[[port]]
+iface = "eth1"
+
+[[port]]
+iface = "eth2"
+"#;
+
+/// [`WIRE`] with a stage that rewrites.
+const REWRITE: &str = r#"
+[stage]
+kind = "rewrite"
+
+[[stage.rewrite]]
+out = "eth2"
+src_mac = "02:00:00:00:00:01"
+dst_mac = "02:00:00:00:00:02"
+vlan = { 10 = 20 }
+"#;
+
+/// [`WIRE`] with a stage that translates addresses.
+const NAT: &str = r#"
+[stage]
+kind = "nat"
+
+[[stage.nat]]
+from = "eth1"
+proto = "tcp"
+dst = "203.0.113.10/32"
+dst_port = 80
+to = ["10.0.0.1", "10.0.0.2"]
+to_port = 8080
 "#;
 
 /// Standard error and exit code of `sluice check` on `text`; the file is called `sluice.toml`.
@@ -44,20 +86,26 @@ fn with(section: &str, line: &str) -> String {
     match section {
         "" => format!("{line}\n{RIGHT}"),
         "port" => RIGHT.replace("iface =", &format!("{line}\niface =")),
-        "rule" => {
-            let key = line.split('=').next().unwrap().trim();
-            let kept = RIGHT.lines().filter(|old| !old.starts_with(&format!("{key} =")));
-            kept.collect::<Vec<_>>().join("\n") + "\n" + line
-        }
+        "rule" => replaced(RIGHT, line),
+        "stage" => WIRE.to_owned() + "[stage]\n" + line,
+        "stage.rewrite" => WIRE.to_owned() + &replaced(REWRITE, line),
+        "stage.nat" => WIRE.to_owned() + &replaced(NAT, line),
         section => format!("{RIGHT}\n[{section}]\n{line}"),
     }
+}
+
+/// `text` with `line` in its last table, instead of the one with the same key.
+fn replaced(text: &str, line: &str) -> String {
+    let key = line.split('=').next().unwrap().trim();
+    let kept = text.lines().filter(|old| !old.starts_with(&format!("{key} =")));
+    kept.collect::<Vec<_>>().join("\n") + "\n" + line
 }
 
 /// How messages call `key` of `section`.
 fn name(section: &str, key: &str) -> String {
     match section {
         "" => key.to_owned(),
-        "port" | "rule" => format!("{section}[0].{key}"),
+        "port" | "rule" | "stage.rewrite" | "stage.nat" => format!("{section}[0].{key}"),
         section => format!("{section}.{key}"),
     }
 }
@@ -111,6 +159,17 @@ const KEYS: &[(&str, &str, &str, &str, &str)] = &[
     ("offload", "geneve_ports", "\"6081\"", "[65536]", "from 1 to 65535"),
     ("control", "socket", "1", "\"control.sock\"", "begins with '/'"),
     ("control", "state_dir", "1", "\"run\"", "begins with '/'"),
+    ("stage", "kind", "1", "\"foward\"", "not \"forward\", \"rewrite\" or \"nat\""),
+    ("stage.rewrite", "out", "2", "\"eth3\"", "not \"eth1\" or \"eth2\""),
+    ("stage.rewrite", "src_mac", "2", "\"02:00:00:00:00\"", "six bytes of two hexadecimal digits"),
+    ("stage.rewrite", "dst_mac", "2", "\"2:0:0:0:0:1\"", "six bytes of two hexadecimal digits"),
+    ("stage.rewrite", "vlan", "20", "", ""),
+    ("stage.nat", "from", "1", "\"eth3\"", "not \"eth1\" or \"eth2\""),
+    ("stage.nat", "proto", "6", "\"icmp\"", "not \"tcp\" or \"udp\""),
+    ("stage.nat", "dst", "10", "\"203.0.113.10/33\"", "0 to 32 or 0 to 128"),
+    ("stage.nat", "dst_port", "true", "65536", "from 0 to 65535"),
+    ("stage.nat", "to", "10", "\"10.0.0\"", "0 to 32 or 0 to 128"),
+    ("stage.nat", "to_port", "\"80\"", "0", "from 1 to 65535"),
 ];
 
 #[test]
@@ -377,4 +436,166 @@ fn a_profile_that_cannot_be_undone_is_refused_where_packets_are_forwarded() {
     refused(&with("wire", 2), &["offload.profile = \"lro\"", "given back as it came"]);
     assert_eq!(check(&with("host", 1)).1, 0);
     assert_eq!(check(&with("wire", 2).replace("lro", "reorder")).1, 0);
+}
+
+#[test]
+fn a_stage_is_read_as_it_is_written() {
+    for text in [WIRE.to_owned(), with("stage", "kind = \"forward\""), with("stage", "")] {
+        assert_eq!(stage(&text), AnyStage::Forward(Forward), "{text}");
+    }
+    let leaving = Leaving {
+        src_mac: Some([2, 0, 0, 0, 0, 1]),
+        dst_mac: Some([2, 0, 0, 0, 0, 2]),
+        vlans: VlanMap::new([(10, 20)]).unwrap(),
+    };
+    let rewrite = Rewrite::new([Leaving::default(), leaving]);
+    assert_eq!(stage(&(WIRE.to_owned() + REWRITE)), AnyStage::Rewrite(rewrite));
+    let net = |address: [u8; 4], len| Prefix::new(address.into(), len).unwrap();
+    let rule = NatRule {
+        from: Side::A,
+        protocol: Some(Protocol::TCP),
+        field: Field::Destination,
+        prefix: net([203, 0, 113, 10], 32),
+        ports: PortRange::new(80, 80),
+        to: NatTarget::OneOf(vec![[10, 0, 0, 1].into(), [10, 0, 0, 2].into()]),
+        to_port: Some(8080),
+    };
+    let source = NAT.replace("dst", "src").replace("eth1", "eth2").replace("tcp", "udp");
+    let mirrored = NatRule {
+        from: Side::B,
+        protocol: Some(Protocol::UDP),
+        field: Field::Source,
+        ..rule.clone()
+    };
+    let whole = "[stage]\nkind = \"nat\"\n[[stage.nat]]\nfrom = \"eth1\"\ndst = \"203.0.113.0/24\"\n\
+                 to = \"10.0.0.0/24\"\n";
+    let prefixes = NatRule {
+        protocol: None,
+        prefix: net([203, 0, 113, 0], 24),
+        ports: None,
+        to: NatTarget::Prefix(net([10, 0, 0, 0], 24)),
+        to_port: None,
+        ..rule.clone()
+    };
+    for (text, rule) in [(NAT, rule), (&source, mirrored), (whole, prefixes)] {
+        assert_eq!(nat_rules(text), [rule]);
+    }
+}
+
+/// The stage of a configuration that is right.
+fn stage(text: &str) -> AnyStage {
+    Config::parse(text, Path::new("sluice.toml")).unwrap_or_else(|error| panic!("{error}")).stage
+}
+
+/// The rules of a `[stage]` that translates addresses.
+fn nat_rules(text: &str) -> Vec<NatRule> {
+    match stage(&(WIRE.to_owned() + text)) {
+        AnyStage::Nat(nat) => nat.rules().to_vec(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_stage_is_for_wire_mode() {
+    let text = with("", "") + "\n[stage]\nkind = \"forward\"\n";
+    refused(&text, &["sluice.toml:12: stage: only for mode \"wire\""]);
+}
+
+#[test]
+fn the_tables_of_a_stage_are_those_of_its_kind() {
+    let nat = WIRE.to_owned() + &NAT.replace("\"nat\"", "\"rewrite\"");
+    refused(&nat, &["stage.nat: of no effect; kind = \"nat\" is wanted"]);
+    refused(&nat, &["stage.kind = \"rewrite\": says nothing without", "[[stage.rewrite]]"]);
+    let unsaid = WIRE.to_owned() + &REWRITE.replace("kind = \"rewrite\"", "");
+    refused(&unsaid, &["stage.rewrite: of no effect; kind = \"rewrite\" is wanted"]);
+    refused(&with("stage", "kind = \"nat\""), &["stage.kind = \"nat\"", "[[stage.nat]]"]);
+}
+
+#[test]
+fn what_a_stage_needs_is_asked_for() {
+    let nat = |text: &str| with("stage", "kind = \"nat\"\n[[stage.nat]]\n") + text;
+    refused(&nat(""), &["stage.nat[0].from: missing; \"eth1\" or \"eth2\" is wanted"]);
+    refused(&nat(""), &["stage.nat[0].dst: missing; the prefix that is mapped is wanted"]);
+    refused(&nat(""), &["stage.nat[0].to: missing; a prefix such as", "or a list of addresses"]);
+    let rewrite = with("stage", "kind = \"rewrite\"\n[[stage.rewrite]]\n");
+    refused(&rewrite, &["stage.rewrite[0].out: missing; \"eth1\" or \"eth2\" is wanted"]);
+    refused(&rewrite, &["stage.rewrite[0].out: nothing is rewritten"]);
+}
+
+#[test]
+fn a_port_is_rewritten_once_and_from_an_address_there_may_be() {
+    let table = REWRITE.split_once("[[").unwrap().1;
+    let twice = format!("{WIRE}{REWRITE}[[{table}");
+    refused(&twice, &["stage.rewrite[1].out = \"eth2\": named by an earlier [[stage.rewrite]]"]);
+    let other = twice.replacen("\"eth2\"\nsrc", "\"eth1\"\nsrc", 1);
+    assert_eq!(check(&other).1, 0, "{other}");
+    let group = with("stage.rewrite", "src_mac = \"01:00:5e:00:00:01\"");
+    refused(&group, &["stage.rewrite[0].src_mac = \"01:00:5e:00:00:01\": a group address"]);
+    let group = with("stage.rewrite", "dst_mac = \"01:00:5e:00:00:01\"");
+    assert_eq!(check(&group).1, 0);
+}
+
+#[test]
+fn a_vlan_is_mapped_once_and_to_one_there_is() {
+    for (map, says) in [
+        ("{ 0 = 20 }", "vlan = 0: not a VLAN ID, a whole number from 1 to 4094"),
+        ("{ 10 = 4095 }", "vlan = 4095: out of range; from 1 to 4094"),
+        ("{ ten = 20 }", "vlan = ten: not a VLAN ID"),
+        ("{ 10 = \"20\" }", "vlan = \"20\": a string where a whole number from 1 to 4094"),
+        ("{ 10 = 20, 010 = 30 }", "VLAN 10 becomes two others"),
+    ] {
+        refused(&with("stage.rewrite", &format!("vlan = {map}")), &["stage.rewrite[0].", says]);
+    }
+}
+
+#[test]
+fn a_nat_rule_maps_one_end() {
+    let both = with("stage.nat", "src = \"192.0.2.0/24\"");
+    refused(&both, &["stage.nat[0].src = \"192.0.2.0/24\": dst is there already", "two rules"]);
+    let foreign = with("stage.nat", "src_port = 80");
+    refused(&foreign, &["stage.nat[0].src_port = 80: not of the end that the rule maps"]);
+    let slip = with("stage.nat", "srcport = 80");
+    refused(&slip, &["stage.nat[0].srcport: unknown key; did you mean \"src_port\"?"]);
+}
+
+#[test]
+fn a_nat_rule_that_cannot_be_undone_is_refused() {
+    let addresses = |count| format!("to = [{}]", vec!["\"10.0.0.1\""; count].join(", "));
+    for (line, parts) in [
+        ("to = \"10.0.0.0/24\"", ["to = \"10.0.0.0/24\"", "another length; use /32"]),
+        ("to = \"2001:db8::/32\"", ["203.0.113.10/32 cannot become 2001:db8::", "one IP version"]),
+        ("to = []", ["stage.nat[0].to = []", "0 addresses to choose from; name 1 to 16"]),
+        (&addresses(17), ["stage.nat[0].to", "17 addresses to choose from; name 1 to 16"]),
+        ("to = [\"10.0.0\"]", ["stage.nat[0].to = \"10.0.0\"", "not an IPv4 or IPv6 address"]),
+        ("to = [1]", ["stage.nat[0].to = 1", "a whole number where an IPv4 or IPv6 address"]),
+        (
+            "dst = \"203.0.113.0/24\"",
+            ["stage.nat[0].to", "203.0.113.0/24 is more than one address"],
+        ),
+        ("dst_port = \"80-81\"", ["stage.nat[0].to_port", "only a single port becomes 8080"]),
+    ] {
+        refused(&with("stage.nat", line), &parts);
+    }
+}
+
+#[test]
+fn nat_rules_whose_replies_cannot_be_told_apart_are_refused() {
+    let table = NAT.split_once("[[").unwrap().1.replace("113.10/", "113.11/");
+    let twice = format!("{WIRE}{NAT}[[{table}");
+    refused(&twice, &["stage.nat[1].to = ", "stage.nat[0] maps to the same addresses and ports"]);
+    let other = format!("{WIRE}{NAT}[[{}", table.replace("8080", "8081"));
+    assert_eq!(check(&other).1, 0, "{other}");
+}
+
+#[test]
+fn at_most_64_nat_rules() {
+    let rule = |port| {
+        format!(
+            "[[stage.nat]]\nfrom = \"eth1\"\ndst = \"203.0.113.10\"\ndst_port = {port}\nto = \"10.0.0.1\"\n"
+        )
+    };
+    let rules = |count| (0..count).map(rule).collect::<String>();
+    let text = |count| with("stage", "kind = \"nat\"\n") + &rules(count);
+    assert_eq!(check(&text(64)).1, 0);
+    refused(&text(65), &["stage.nat: 65 of them; at most 64"]);
 }

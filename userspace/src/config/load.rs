@@ -6,7 +6,7 @@ use toml::de::DeTable;
 
 use super::source::Source;
 use super::table::Table;
-use super::{Config, ConfigError, Mode, Offload, Port, port, rule, sections, wire};
+use super::{Config, ConfigError, Mode, Offload, Port, port, rule, sections, stage, wire};
 
 impl Config {
     /// Reads and checks the configuration in `file`.
@@ -93,6 +93,7 @@ fn read_root(root: Table<'_>) -> Config {
         rules: rule::read_all(&root),
         offload: sections::offload(root.table("offload"), mode),
         control: sections::control(root.table("control")),
+        stage: stage::read(&root, mode, &ports),
         ports,
     };
     root.finish();

@@ -13,6 +13,7 @@ mod port;
 mod rule;
 mod sections;
 mod source;
+mod stage;
 mod table;
 mod wire;
 mod words;

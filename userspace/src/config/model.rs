@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use sluice_common::stage::AnyStage;
 
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Config {
     pub rules: Vec<Rule>,
     /// Coalescing, segmentation, checksums.
     pub offload: Offload,
+    /// What happens to packets between the two ports of wire mode.
+    pub stage: AnyStage,
     /// How a running process is talked to.
     pub control: Control,
 }

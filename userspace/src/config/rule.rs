@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use sluice_common::classify::Action;
+use sluice_common::classify::{Action, Prefix};
 
 use super::table::Table;
 use super::{MAX_RULES, PortRange, Proto, Rule};
@@ -50,14 +50,19 @@ fn check_families(table: &Table<'_>, rule: &Rule) {
     }
 }
 
-fn prefix(table: &Table<'_>, key: &'static str) -> Option<IpNet> {
-    const WANTED: &str = "an IPv4 or IPv6 prefix such as \"10.0.0.0/8\" or \"2001:db8::/32\"";
-    let written = table.text(key, WANTED)?;
+const PREFIX: &str = "an IPv4 or IPv6 prefix such as \"10.0.0.0/8\" or \"2001:db8::/32\"";
+
+pub(super) fn prefix(table: &Table<'_>, key: &'static str) -> Option<IpNet> {
+    parse_prefix(table, key, table.text(key, PREFIX)?)
+}
+
+/// What is `written` at `key` as a prefix; an address is one of full length.
+pub(super) fn parse_prefix(table: &Table<'_>, key: &str, written: &str) -> Option<IpNet> {
     let parsed = written
         .parse::<IpNet>()
         .or_else(|error| written.parse::<IpAddr>().map(IpNet::from).map_err(|_| error));
     let Ok(net) = parsed else {
-        table.problem(key, format!("not {WANTED}, its length 0 to 32 or 0 to 128"));
+        table.problem(key, format!("not {PREFIX}, its length 0 to 32 or 0 to 128"));
         return None;
     };
     if net != net.trunc() {
@@ -68,7 +73,12 @@ fn prefix(table: &Table<'_>, key: &'static str) -> Option<IpNet> {
     Some(net)
 }
 
-fn protocol(table: &Table<'_>) -> Option<Proto> {
+/// The prefix as the classifier has it.
+pub(super) fn classified(net: IpNet) -> Option<Prefix> {
+    Prefix::new(net.addr(), net.prefix_len())
+}
+
+pub(super) fn protocol(table: &Table<'_>) -> Option<Proto> {
     let words = [("tcp", Some(Proto::Tcp)), ("udp", Some(Proto::Udp))];
     table.choice("proto", None, &words)
 }
@@ -86,7 +96,7 @@ fn action(table: &Table<'_>) -> Action {
     table.choice("action", Action::Pass, &words)
 }
 
-fn ports(table: &Table<'_>, key: &'static str) -> Option<PortRange> {
+pub(super) fn ports(table: &Table<'_>, key: &'static str) -> Option<PortRange> {
     const WANTED: &str = "a port or a range of ports such as 443 or \"5000-6000\", 0 to 65535,";
     let entry = table.get(key)?;
     if entry.value.is_integer() {

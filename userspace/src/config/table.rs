@@ -160,12 +160,7 @@ impl<'a> Table<'a> {
     }
 
     /// One of a set of words.
-    pub(super) fn choice<T: Copy>(
-        &self,
-        key: &'static str,
-        default: T,
-        words: &[(&'static str, T)],
-    ) -> T {
+    pub(super) fn choice<T: Copy>(&self, key: &'static str, default: T, words: &[(&str, T)]) -> T {
         let Some(entry) = self.get(key) else { return default };
         let Some(word) = entry.value.as_str() else {
             self.wrong_type(key, &entry, &one_of(words));

@@ -16,7 +16,7 @@ pub(super) fn type_name(value: &DeValue<'_>) -> &'static str {
 }
 
 /// `"a", "b" or "c"`.
-pub(super) fn one_of<T>(words: &[(&'static str, T)]) -> String {
+pub(super) fn one_of<T>(words: &[(&str, T)]) -> String {
     let quoted: Vec<_> = words.iter().map(|(name, _)| format!("{name:?}")).collect();
     match quoted.split_last() {
         Some((last, [])) => last.clone(),

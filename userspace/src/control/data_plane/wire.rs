@@ -81,7 +81,7 @@ pub(super) async fn everything<'u>(
             pool,
             ports,
             NoHost,
-            sluice_common::stage::AnyStage::default(),
+            config.stage.clone(),
             beats,
         )?;
         let (handle, settler) = handle.into_parts();
@@ -106,7 +106,7 @@ fn add_helpers<'u>(
     let owners = pairs.len();
     for (number, index) in (highest + 1..).zip(owners..workers) {
         let owner = &mut pairs[index % owners];
-        let (helper, handle) = owner.helper(number, sluice_common::stage::AnyStage::default())?;
+        let (helper, handle) = owner.helper(number, config.stage.clone())?;
         let (handle, settler) = handle.into_parts();
         ready.workers.push(AnyWorker::Helper(Box::new(helper)));
         ready.handles.push(handle);
