@@ -121,6 +121,8 @@ const KEYS: &[(&str, &str, &str, &str, &str)] = &[
     ("port", "ring", "1.5", "32", "from 64 to 32768"),
     ("port", "busy_poll", "\"on\"", "", ""),
     ("port", "busy_poll_budget", "\"64\"", "65536", "from 1 to 65535"),
+    ("port", "rss", "true", "\"auto\"", "not \"leave\" or \"manage\""),
+    ("worker", "count", "[2]", "65", "from 1 to 64"),
     ("worker", "cores", "4", "[8192]", "from 0 to 8191"),
     ("worker", "idle", "0", "\"sleep\"", "not \"spin\", \"adaptive\" or \"interrupt\""),
     ("worker", "fail_open_ms", "\"100\"", "9", "from 10 to 10000"),
@@ -128,6 +130,12 @@ const KEYS: &[(&str, &str, &str, &str, &str)] = &[
     ("host", "routes", "true", "\"all\"", "not \"mirror\" or \"none\""),
     ("host", "table", "\"main\"", "0", "from 1 to 4294967294"),
     ("host", "priority", "[1]", "32001", "from 1 to 32000"),
+    ("wire", "translate", "1", "", ""),
+    ("wire", "flows", "\"many\"", "63", "from 64 to 4194304"),
+    ("wire", "icmp_from", "\"192.0.2.1\"", "[\"224.0.0.1\"]", "the IPv4 or IPv6 address of a host"),
+    ("wire", "icmp_rate", "true", "100001", "from 0 to 100000"),
+    ("wire", "link", "true", "\"miror\"", "not \"report\" or \"mirror\""),
+    ("wire", "addressed", "\"yes\"", "", ""),
     ("rule", "src", "10", "\"10.0.0.0/33\"", "0 to 32 or 0 to 128"),
     ("rule", "dst", "10", "\"10.0.0\"", "0 to 32 or 0 to 128"),
     ("rule", "proto", "6", "\"icmp\"", "not \"tcp\" or \"udp\""),
@@ -277,6 +285,62 @@ fn the_number_of_ports_is_that_of_the_mode() {
     let one = format!("mode = \"wire\"\n{RIGHT}");
     refused(&one, &["port: 1 of them; mode \"wire\" serves exactly 2"]);
     assert_eq!(check(&format!("mode = \"wire\"\n{two}")).1, 0);
+}
+
+/// A wire between two ports, each with a line of its own.
+fn wire(ports: [&str; 2], rest: &str) -> String {
+    let [a, b] = ports;
+    format!(
+        "mode = \"wire\"\n[[port]]\niface = \"eth1\"\n{a}\n[[port]]\niface = \"eth2\"\n{b}\n{rest}\n"
+    )
+}
+
+#[test]
+fn what_is_only_for_a_wire_is_refused_elsewhere() {
+    refused(&with("wire", "translate = true"), &["wire: only for mode \"wire\""]);
+    let (message, code) = check(&wire(
+        ["", ""],
+        "[wire]\ntranslate = false\nflows = 64\nicmp_from = [\"192.0.2.254\", \"2001:db8::fe\"]\n\
+         icmp_rate = 0\nlink = \"mirror\"\naddressed = true",
+    ));
+    assert_eq!(code, 0, "{message}");
+}
+
+#[test]
+fn answers_come_from_one_address_of_each_family() {
+    let from = |list: &str| wire(["", ""], &format!("[wire]\nicmp_from = {list}"));
+    let twice = from("[\"192.0.2.1\", \"192.0.2.2\"]");
+    refused(&twice, &["wire.icmp_from = \"192.0.2.2\": the second of its family"]);
+    for none in
+        ["\"::\"", "\"255.255.255.255\"", "\"127.0.0.1\"", "\"ff02::1\"", "\"192.0.2.0/24\""]
+    {
+        refused(&from(&format!("[{none}]")), &["wire.icmp_from", none, "address of a host"]);
+    }
+    assert_eq!(check(&from("[]")).1, 0);
+}
+
+#[test]
+fn both_ports_of_a_wire_have_to_be_served_alike() {
+    let modes = ["zero_copy = \"always\"", "zero_copy = \"never\""];
+    refused(
+        &wire(modes, ""),
+        &["port[1].zero_copy = \"never\": \"always\" for one port", "share their frames"],
+    );
+    assert_eq!(check(&wire([modes[0]; 2], "")).1, 0);
+    assert_eq!(check(&wire([modes[1], ""], "")).1, 0);
+    let many = wire(["frames = 524288", ""], "");
+    refused(&many, &["port[0].frames = 524288: 524288 frames: at most 262144 in mode \"wire\""]);
+}
+
+#[test]
+fn the_number_of_workers_is_that_of_the_queues_where_nothing_else_can_be() {
+    let two = "[worker]\ncount = 2";
+    refused(&with("worker", "count = 2"), &["worker.count = 2: one worker serves one queue"]);
+    assert_eq!(check(&with("worker", "count = \"auto\"")).1, 0);
+    assert_eq!(check(&format!("{}\n{two}", with("port", "rss = \"manage\""))).1, 0);
+    assert_eq!(check(&wire(["", ""], two)).1, 0);
+    let listed = with("port", "rss = \"manage\"\nqueues = [0]");
+    refused(&listed, &["port[0].rss = \"manage\": not with a list of queues", "queues = \"all\""]);
 }
 
 #[test]

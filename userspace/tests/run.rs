@@ -296,7 +296,7 @@ fn zero_copy_that_cannot_be_had_is_refused_where_it_is_demanded() {
 fn cores_that_are_not_enough_are_counted() {
     let lab = Lab::new().unwrap();
     let config = format!("{CONFIG}\n[worker]\ncores = [0]\n");
-    assert_fails(&lab, &config, &["cores lists 1 and there are 2 queues"]);
+    assert_fails(&lab, &config, &["cores lists 1 and there are 2 workers"]);
 }
 
 #[test]
@@ -389,7 +389,7 @@ fn the_other_modes_are_refused_in_words() -> Result<()> {
     let message = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{message}");
     ensure!(
-        message.contains("mode = \"sink\": this version runs mode = \"host\" only"),
+        message.contains("mode = \"sink\": this version runs \"host\" and \"wire\""),
         "{message}"
     );
     Ok(())

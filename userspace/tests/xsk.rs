@@ -13,12 +13,14 @@ use sluice::sim::{FixedHops, MemHost, Talker};
 use sluice::steer::{Buffers, Steering, insert_socket};
 use sluice::xsk::{
     Binding, Frame, FrameCount, Heartbeat, MAX_MTU, OpenError, Packet, Pool, QueueConfig, RingSize,
-    Umem, XskPort, open_queue,
+    Umem, XskPort, open_pair, open_queue,
 };
 use sluice_common::classify::{Action, PortRange, Rule};
 use sluice_common::offload::{Buffer, GroConfig};
 use sluice_common::wire::tcp::Flags;
-use sluice_lab::{Capture, DUT, Direction, Lab, PEER, Wiring};
+use sluice_lab::{
+    A, B, Capture, DUT, Direction, LEFT, Lab, PEER, RIGHT, WireLab, WireWiring, Wiring,
+};
 
 const FRAMES: u32 = 1024;
 const RING: u32 = 256;
@@ -292,6 +294,61 @@ fn a_queue_in_use_is_named_with_what_to_do() {
 }
 
 #[test]
+fn what_one_socket_receives_another_of_the_same_memory_sends() {
+    for multi_buffer in [false, true] {
+        let wire = WireLab::wired(WireWiring {
+            queues: 1,
+            mtu: [if multi_buffer { MAX_MTU as u32 } else { 1500 }; 2],
+            ..WireWiring::default()
+        })
+        .unwrap();
+        let ends = [Capture::open(&wire.a, A).unwrap(), Capture::open(&wire.b, B).unwrap()];
+        wire.dut.run(|| {
+            let umem = umem();
+            let mut pool = umem.pool();
+            let wanted = |iface: &str| {
+                let ring = RingSize::new(RING / 2).unwrap();
+                QueueConfig { iface: iface.into(), ring, multi_buffer, ..wanted() }
+            };
+            let configs = [wanted(LEFT), wanted(RIGHT)];
+            let pair = open_pair(&umem, &mut pool, configs.each_ref());
+            let ([mut left, mut right], binding) = pair.unwrap();
+            assert!(!binding.zero_copy && binding.reason.is_some(), "{binding:?}");
+            assert_eq!(pool.len() as u32, FRAMES / 2, "each has a quarter to receive into");
+            let buffers = if multi_buffer { Buffers::Several } else { Buffers::One };
+            let mut steering = Steering::load_for(buffers).unwrap();
+            let rule = Rule { dst_port: PortRange::new(5001, 5001), ..Rule::any(Action::Steer) };
+            steering.set_rules(&[rule], Duration::from_secs(1)).unwrap();
+            insert_socket(steering.xsk_map_fd(), 0, left.as_fd()).unwrap();
+            steering.attach(LEFT, XdpMode::Auto).unwrap();
+            let heartbeat = Arc::new(Heartbeat::map(steering.heartbeat_fd(), 1).unwrap());
+            heartbeat.beat(0).alive(monotonic());
+            let len = if multi_buffer { 9_000 } else { 1_000 };
+            let mut talker = Talker::new(40_000, 0);
+            let sent: Vec<_> = (0..5).map(|_| talker.packet(len, Flags::ACK)).collect();
+            sent.iter().for_each(|packet| ends[0].inject(packet).unwrap());
+            let (mut burst, patience) = (Vec::with_capacity(64), Instant::now() + LONG);
+            while burst.len() < sent.len() {
+                assert!(Instant::now() < patience, "{} packets came", burst.len());
+                heartbeat.beat(0).alive(monotonic());
+                left.receive(&mut pool, &mut burst, 7);
+                assert_eq!(left.doorbell(), Liveness::Alive);
+            }
+            right.transmit(&mut burst);
+            assert_eq!(right.doorbell(), Liveness::Alive);
+            assert_eq!(captured(&ends[1], sent.len()), sent);
+            while right.rings().outbound() > 0 {
+                assert!(Instant::now() < patience, "{:?}", right.rings());
+                right.complete(&mut pool);
+                assert_eq!(right.doorbell(), Liveness::Alive);
+            }
+            let inbound = left.rings().inbound() + right.rings().inbound();
+            assert_eq!(pool.len() as u32 + inbound, FRAMES, "every frame is somewhere");
+        });
+    }
+}
+
+#[test]
 fn an_interface_goes_down_and_up_and_the_socket_goes_on() {
     let lab = lab();
     let peer = Capture::open(&lab.peer, PEER).unwrap();
@@ -386,7 +443,7 @@ fn a_queue_that_is_not_there_is_named() {
 #[test]
 fn rings_that_the_frames_cannot_serve_are_refused() {
     let text = refused(|config| config.ring = RingSize::new(FRAMES).unwrap());
-    assert_names(&text, &["1024 frames", "rings of 1024", "2048 or more"]);
+    assert_names(&text, &["1024 frames", "rings of 1024", "takes 2048"]);
 }
 
 #[test]

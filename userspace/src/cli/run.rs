@@ -39,17 +39,15 @@ fn read(file: &Path) -> Result<Configured, ConfigError> {
     Ok(Configured { file: file.to_owned(), text, config })
 }
 
-/// This version serves host mode.
+/// This version serves host mode and wire mode.
 fn refuse_other_modes(args: &Args, mode: Mode) -> Result<(), Failure> {
-    let word = match mode {
-        Mode::Host => return Ok(()),
-        Mode::Wire => "wire",
-        Mode::Reflect => "reflect",
-        Mode::Sink => "sink",
-    };
+    if matches!(mode, Mode::Host | Mode::Wire) {
+        return Ok(());
+    }
     Err(Failure::usage(&format_args!(
-        "{}: mode = {word:?}: this version runs mode = \"host\" only",
-        args.config.display()
+        "{}: mode = {:?}: this version runs \"host\" and \"wire\"",
+        args.config.display(),
+        mode.word()
     )))
 }
 

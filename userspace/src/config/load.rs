@@ -6,7 +6,7 @@ use toml::de::DeTable;
 
 use super::source::Source;
 use super::table::Table;
-use super::{Config, ConfigError, Mode, Offload, Port, port, rule, sections, stage};
+use super::{Config, ConfigError, Mode, Offload, Port, port, rule, sections, stage, wire};
 
 impl Config {
     /// Reads and checks the configuration in `file`.
@@ -83,12 +83,13 @@ fn read<T>(text: &str, source: &Source<'_>, read_root: impl FnOnce(Table<'_>) ->
 fn read_root(root: Table<'_>) -> Config {
     let modes = [Mode::Host, Mode::Wire, Mode::Reflect, Mode::Sink].map(|mode| (mode.word(), mode));
     let mode = root.choice("mode", Mode::Host, &modes);
-    let ports = port::read_all(&root);
+    let ports = port::read_all(&root, mode);
     check_port_count(&root, mode, &ports);
     let config = Config {
         mode,
-        worker: sections::worker(root.table("worker")),
+        worker: sections::worker(root.table("worker"), mode, &ports),
         host: sections::host(root.table("host"), &ports),
+        wire: wire::read(&root, mode),
         rules: rule::read_all(&root),
         offload: sections::offload(root.table("offload"), mode),
         control: sections::control(root.table("control")),

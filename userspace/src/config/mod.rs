@@ -15,6 +15,7 @@ mod sections;
 mod source;
 mod stage;
 mod table;
+mod wire;
 mod words;
 
 pub(crate) use words::did_you_mean;
@@ -22,8 +23,8 @@ pub(crate) use words::did_you_mean;
 pub use error::{ConfigError, Problem};
 pub use features::OWN_FEATURES;
 pub use model::{
-    Config, Control, Cores, Flush, Host, Idle, Mode, Offload, Port, PortRange, Proto, Queues,
-    Routes, Rule, RxChecksum, Worker, XdpMode, ZeroCopy,
+    Config, Control, Cores, Flush, Host, Idle, Links, Mode, Offload, Port, PortRange, Proto,
+    Queues, Routes, Rss, Rule, RxChecksum, Wire, Worker, XdpMode, ZeroCopy,
 };
 pub use sluice_common::abi::MAX_QUEUES;
 pub use sluice_common::classify::MAX_RULES;

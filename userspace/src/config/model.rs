@@ -17,6 +17,8 @@ pub struct Config {
     pub worker: Worker,
     /// Host mode's TUN device and routes.
     pub host: Host,
+    /// What wire mode does on the way from one port to the other.
+    pub wire: Wire,
     /// Steering rules, first match first.
     pub rules: Vec<Rule>,
     /// Coalescing, segmentation, checksums.
@@ -60,6 +62,8 @@ pub struct Port {
     pub iface: String,
     /// Which receive queues are served.
     pub queues: Queues,
+    /// Who sees to it that there are as many queues as workers, and that they share the packets.
+    pub rss: Rss,
     /// How the XDP program is attached.
     pub xdp: XdpMode,
     /// Whether the sockets are bound in zero-copy mode.
@@ -81,6 +85,15 @@ pub enum Queues {
     All,
     /// These.
     List(Vec<u32>),
+}
+
+/// Who sees to the number of receive queues and their share of the packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rss {
+    /// The administrator.
+    Leave,
+    /// Sluice, which puts back at its end what it has changed.
+    Manage,
 }
 
 /// How the XDP program is attached.
@@ -108,6 +121,8 @@ pub enum ZeroCopy {
 /// How the workers run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Worker {
+    /// How many there are; `None`: one for each queue.
+    pub count: Option<u32>,
     /// Which CPU each worker is pinned to.
     pub cores: Cores,
     /// What a worker does when there is nothing to do.
@@ -156,6 +171,32 @@ pub enum Routes {
     Mirror,
     /// None: the administrator writes them.
     None,
+}
+
+/// What wire mode does on the way from one port to the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wire {
+    /// Whether TCP is carried from one MTU to the other where they differ.
+    pub translate: bool,
+    /// Connections whose MSS each worker remembers.
+    pub flows: u32,
+    /// Where the answers to senders of what is too large come from.
+    pub icmp_from: sluice_common::answer::AnswerFrom,
+    /// Most such answers a second and worker.
+    pub icmp_rate: u32,
+    /// What is done when a port loses its link.
+    pub link: Links,
+    /// Whether ports may have addresses, which nobody can reach while Sluice runs.
+    pub addressed: bool,
+}
+
+/// What is done when a port of a wire loses its link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Links {
+    /// It is told.
+    Report,
+    /// And the other port is set down meanwhile.
+    Mirror,
 }
 
 /// A transport protocol a rule can name.

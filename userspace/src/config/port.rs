@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::table::{Entry, Table};
-use super::{MAX_QUEUES, Port, Queues, XdpMode, ZeroCopy};
+use super::{MAX_QUEUES, Mode, Port, Queues, Rss, XdpMode, ZeroCopy, wire};
 
 /// The longest name of an interface: `IFNAMSIZ` less the terminating zero.
 const LONGEST_NAME: usize = 15;
@@ -15,13 +15,17 @@ const LARGEST_RING: u32 = 32_768;
 const MOST_FRAMES: u32 = 1 << 20;
 
 /// Every `[[port]]` of the file.
-pub(super) fn read_all(root: &Table<'_>) -> Vec<Port> {
+pub(super) fn read_all(root: &Table<'_>, mode: Mode) -> Vec<Port> {
     let mut seen = HashSet::new();
-    let mut ports = Vec::new();
+    let mut ports: Vec<Port> = Vec::new();
     for table in root.tables("port") {
         let port = read(&table);
         if !port.iface.is_empty() && !seen.insert(port.iface.clone()) {
             table.problem("iface", "named by an earlier [[port]] already; once is enough");
+        }
+        if mode == Mode::Wire {
+            wire::check_frames(&port, &table);
+            ports.iter().for_each(|first| wire::check_zero_copy(first, &port, &table));
         }
         table.finish();
         ports.push(port);
@@ -33,6 +37,7 @@ fn read(table: &Table<'_>) -> Port {
     let port = Port {
         iface: interface(table, "iface", None),
         queues: queues(table),
+        rss: table.choice("rss", Rss::Leave, &[("leave", Rss::Leave), ("manage", Rss::Manage)]),
         xdp: table.choice(
             "xdp",
             XdpMode::Auto,
@@ -49,6 +54,11 @@ fn read(table: &Table<'_>) -> Port {
         busy_poll_budget: table.integer("busy_poll_budget", 64, 1..=u16::MAX.into()) as u16,
     };
     check_frames(table, &port);
+    if port.rss == Rss::Manage && port.queues != Queues::All {
+        let reason = "not with a list of queues: Sluice makes as many as there are workers, the first ones; \
+                      queues = \"all\" is wanted";
+        table.problem("rss", reason);
+    }
     port
 }
 

@@ -8,7 +8,10 @@ use sluice_common::wire::{TunnelPorts, geneve, vxlan};
 
 use super::port::{interface, numbers};
 use super::table::{Entry, Table};
-use super::{Control, Cores, Flush, Host, Idle, Mode, Offload, Port, Routes, RxChecksum, Worker};
+use super::{
+    Control, Cores, Flush, Host, Idle, MAX_QUEUES, Mode, Offload, Port, Routes, Rss, RxChecksum,
+    Worker,
+};
 
 /// Routing table and priority of the policy rules where the file names none: unlikely to be anyone
 /// else's, and in front of the main table's rule at 32766.
@@ -21,17 +24,43 @@ const LONGEST_SOCKET_PATH: usize = 107;
 /// Highest CPU number any Linux kernel is built for (`NR_CPUS`).
 const HIGHEST_CPU: u64 = 8191;
 
-pub(super) fn worker(table: Table<'_>) -> Worker {
+pub(super) fn worker(table: Table<'_>, mode: Mode, ports: &[Port]) -> Worker {
     let idle = [("spin", Idle::Spin), ("adaptive", Idle::Adaptive), ("interrupt", Idle::Interrupt)];
     let worker = Worker {
+        count: count(&table),
         cores: cores(&table),
         idle: table.choice("idle", Idle::Adaptive, &idle),
         // Below 10 ms a worker that is only scheduled out for a moment would lose its flows; above 10 s
         // a dead one would keep them too long for TCP.
         fail_open: Duration::from_millis(table.integer("fail_open_ms", 100, 10..=10_000)),
     };
+    // Without, a worker more than there are queues has nothing to do, and one less leaves a queue alone.
+    let makes_queues = ports.iter().any(|port| port.rss == Rss::Manage);
+    if worker.count.is_some() && mode != Mode::Wire && !makes_queues {
+        let message = format!(
+            "one worker serves one queue in mode {:?}: \"auto\" is wanted, or rss = \"manage\" in [[port]] to \
+             have as many queues",
+            mode.word()
+        );
+        table.problem("count", message);
+    }
     table.finish();
     worker
+}
+
+fn count(table: &Table<'_>) -> Option<u32> {
+    let most = u64::from(MAX_QUEUES);
+    let entry = table.get("count")?;
+    match entry.value.as_str() {
+        Some("auto") => return None,
+        None if entry.value.is_integer() => {}
+        _ => {
+            let wanted = format!("\"auto\" or a whole number from 1 to {most}");
+            table.not_wanted("count", &entry, &wanted);
+            return None;
+        }
+    }
+    table.integer_in("count", &entry, &(1..=most)).map(|count| count as u32)
 }
 
 fn cores(table: &Table<'_>) -> Cores {

@@ -124,17 +124,31 @@ impl Link {
         result.map_err(|source| error(&self.name, "change the number of segments", source))
     }
 
+    /// Its addresses, but for the link-local ones that every interface has (IPv6).
+    ///
+    /// # Errors
+    /// Where the kernel does not say.
+    pub async fn addresses(&self, handle: &Handle) -> Result<Vec<IpAddr>, LinkError> {
+        let told = self.told_addresses(handle).await?;
+        let is_link_local = |address: &IpAddr| match address {
+            IpAddr::V4(_) => false,
+            IpAddr::V6(v6) => v6.is_unicast_link_local(),
+        };
+        Ok(told.iter().filter_map(local).filter(|address| !is_link_local(address)).collect())
+    }
+
     /// The first global address of each family, the one a packet that leaves here is sent from.
     ///
     /// # Errors
     /// Where the kernel does not say.
     pub async fn global_addresses(&self, handle: &Handle) -> Result<Sources, LinkError> {
+        Ok(Sources::first_global(&self.told_addresses(handle).await?))
+    }
+
+    async fn told_addresses(&self, handle: &Handle) -> Result<Vec<AddressMessage>, LinkError> {
         let addresses = handle.address().get().set_link_index_filter(self.index).execute();
-        let addresses: Vec<_> = addresses
-            .try_collect()
-            .await
-            .map_err(|source| error(&self.name, "ask for the addresses", source))?;
-        Ok(Sources::first_global(&addresses))
+        let addresses = addresses.try_collect().await;
+        addresses.map_err(|source| error(&self.name, "ask for the addresses", source))
     }
 }
 

@@ -48,7 +48,7 @@ mod tests {
         let list = |cores: &[usize]| Cores::List(cores.to_vec());
         assert_eq!(choose(&list(&[3, 1]), 2, &[0, 1, 2, 3]).unwrap(), [Some(3), Some(1)]);
         let few = choose(&list(&[3]), 2, &[0, 1, 2, 3]).unwrap_err();
-        assert!(few.to_string().contains("lists 1 and there are 2 queues"), "{few}");
+        assert!(few.to_string().contains("lists 1 and there are 2 workers"), "{few}");
         let absent = choose(&list(&[9]), 1, &[0, 1]).unwrap_err();
         assert!(absent.to_string().contains("core 9 is not there"), "{absent}");
     }

@@ -17,6 +17,7 @@ pub(super) fn worker_report(
     let counters = counts.plain().filter(|(label, _)| *label != "cpu_ns");
     WorkerReport {
         queue,
+        helper: false,
         core,
         cpu_ms: counts.cpu_ns / 1_000_000,
         counters: labelled(counters),

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use nix::errno::Errno;
+
 use super::super::link::LinkError;
 use super::super::next_hops::NextHopsError;
 use super::super::nic::NicError;
@@ -26,6 +28,12 @@ pub enum DataPlaneError {
     OutOfTurn {
         /// What it said.
         heard: String,
+    },
+    /// The maps are not those of the ports.
+    #[error("maps of {maps} ports came; are both of the same version?")]
+    Ports {
+        /// How many ports have maps.
+        maps: usize,
     },
     /// The configuration.
     #[error(transparent)]
@@ -58,6 +66,14 @@ pub enum DataPlaneError {
     /// An AF_XDP socket.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// Only one port of a wire has zero-copy, and copy mode would do.
+    #[error("{iface} has no zero-copy ({errno}), and both ports share their frames")]
+    NoSharedZeroCopy {
+        /// The one without.
+        iface: String,
+        /// What the kernel said.
+        errno: Errno,
+    },
     /// The map of signs of life.
     #[error(transparent)]
     Heartbeat(#[from] HeartbeatError),
@@ -74,9 +90,7 @@ pub enum DataPlaneError {
     #[error(transparent)]
     Privileges(#[from] PrivilegesError),
     /// Fewer cores are listed than there are workers.
-    #[error(
-        "[worker] cores lists {listed} and there are {workers} queues to serve: one each is wanted"
-    )]
+    #[error("[worker] cores lists {listed} and there are {workers} workers: one each is wanted")]
     TooFewCores {
         /// How many are listed.
         listed: usize,

@@ -35,7 +35,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 pub use self::error::DataPlaneError;
-use self::open::Maps;
+use self::open::{Maps, Ready};
 use super::descriptors::MAPS;
 use super::protocol::{Answer, Line, Order, Setup};
 use super::{descriptors, privileges};
@@ -70,10 +70,32 @@ fn live(
     let setup = runtime.block_on(hear_setup(line))?;
     privileges::die_with(setup.supervisor)?;
     let config = Config::parse(&setup.config, &setup.file)?;
-    let memory = open::memory(&config, &setup)?;
     let maps: Vec<_> = maps.into_iter().map(Maps::from).collect();
-    let ready = runtime.block_on(open::everything(&config, &setup, &memory, &maps))?;
-    drop(maps);
+    let mut copy = None;
+    loop {
+        let memory = open::memory(&config, &setup)?;
+        let opening = open::everything(&config, &setup, &memory, &maps, copy.clone());
+        match runtime.block_on(opening) {
+            Ok(ready) => {
+                drop(maps);
+                return serve(runtime, line, setup, ready);
+            }
+            // A socket stays bound to its memory, in the mode it has: once more from the beginning.
+            Err(error @ DataPlaneError::NoSharedZeroCopy { .. }) if copy.is_none() => {
+                copy = Some(error.to_string());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Gives the rights up, says that everything is open, and works when told to.
+fn serve(
+    runtime: &Runtime,
+    line: &mut Line,
+    setup: Setup,
+    ready: Ready<'_>,
+) -> Result<(), DataPlaneError> {
     privileges::drop_all()?;
     // The change of user has cleared the request.
     privileges::die_with(setup.supervisor)?;

@@ -52,15 +52,16 @@ pub(super) fn memory(config: &Config, setup: &Setup) -> Result<Vec<Umem>, DataPl
     }
 }
 
-/// Sockets, devices, workers.
+/// Sockets, devices, workers. `copy` is why zero-copy cannot be had for both ports of a wire, once that is known.
 pub(super) async fn everything<'u>(
     config: &Config,
     setup: &Setup,
     memory: &'u [Umem],
     maps: &[Maps],
+    copy: Option<String>,
 ) -> Result<Ready<'u>, DataPlaneError> {
     match config.mode {
-        Mode::Wire => wire::everything(config, setup, memory, maps).await,
+        Mode::Wire => wire::everything(config, setup, memory, maps, copy).await,
         Mode::Host | Mode::Reflect | Mode::Sink => {
             host::everything(config, setup, memory, maps).await
         }

@@ -25,7 +25,7 @@ impl Settling {
             Err(error) => return Switched::Refused(error.to_string()),
         };
         let is_late = |(_, settler): &&(u32, Settler<AnyStage>)| {
-            let (stage, answers) = (sluice_common::stage::AnyStage::default(), answers(&config));
+            let (stage, answers) = (config.stage.clone(), answers(&config));
             !settler.settle(WireSettings { stage, answers })
         };
         match self.workers.iter().filter(is_late).map(|(queue, _)| *queue).collect::<Vec<_>>() {

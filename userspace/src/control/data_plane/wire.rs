@@ -17,7 +17,9 @@ use super::{DataPlaneError, cores};
 use crate::config::{Config, MAX_QUEUES, Port, ZeroCopy};
 use crate::pipeline::{Handle, NoHost, WireConfig, WireWorker};
 use crate::steer::insert_socket;
-use crate::xsk::{FrameCount, Heartbeat, Pages, Pool, RingSize, Umem, XskPort, open_pair};
+use crate::xsk::{
+    FrameCount, Heartbeat, OpenError, Pages, Pool, RingSize, Umem, XskPort, open_pair,
+};
 
 /// The packet memory of every worker: as many frames as both ports are to have.
 pub(super) fn memory(config: &Config, setup: &Setup) -> Result<Vec<Umem>, DataPlaneError> {
@@ -27,12 +29,14 @@ pub(super) fn memory(config: &Config, setup: &Setup) -> Result<Vec<Umem>, DataPl
     Ok(Umem::map(frames, ring, setup.ports[0].queues.len())?)
 }
 
-/// Sockets of both ports, workers, and their helpers.
+/// Sockets of both ports, workers, and their helpers. `copy` is why zero-copy cannot be had for both ports, once
+/// binding has found that out.
 pub(super) async fn everything<'u>(
     config: &Config,
     setup: &Setup,
     memory: &'u [Umem],
     maps: &[Maps],
+    copy: Option<String>,
 ) -> Result<Ready<'u>, DataPlaneError> {
     let queues = setup.ports[0].queues.len();
     let workers = config.worker.count.map_or(queues, |count| queues.max(count as usize));
@@ -47,7 +51,11 @@ pub(super) async fn everything<'u>(
         idle: config.worker.idle,
         fail_open: config.worker.fail_open,
     };
-    let refused = without_zero_copy(&config.ports).await?;
+    let copy = match copy {
+        None => without_zero_copy(&config.ports).await?,
+        known => known,
+    };
+    let zero_copy = agreed(&config.ports, copy);
     let beats = heartbeats(maps)?;
     let mut ready = Ready {
         workers: Vec::with_capacity(workers),
@@ -61,7 +69,7 @@ pub(super) async fn everything<'u>(
     let mut pairs = Vec::with_capacity(queues);
     for (index, umem) in memory.iter().enumerate() {
         let served = Side::BOTH.map(|side| setup.ports[side.index()].queues[index]);
-        let Pair { pool, ports, opened } = pair(config, setup, umem, served, refused.as_deref())?;
+        let Pair { pool, ports, opened } = pair(config, setup, umem, served, &zero_copy)?;
         for (side, (port, opened)) in Side::BOTH.into_iter().zip(ports.iter().zip(opened)) {
             insert_socket(maps[side.index()].xsks.as_fd(), opened.queue, port.as_fd())?;
             ready.opened.ports[side.index()].push(opened);
@@ -73,7 +81,7 @@ pub(super) async fn everything<'u>(
             pool,
             ports,
             NoHost,
-            sluice_common::stage::AnyStage::default(),
+            config.stage.clone(),
             beats,
         )?;
         let (handle, settler) = handle.into_parts();
@@ -98,7 +106,7 @@ fn add_helpers<'u>(
     let owners = pairs.len();
     for (number, index) in (highest + 1..).zip(owners..workers) {
         let owner = &mut pairs[index % owners];
-        let (helper, handle) = owner.helper(number, sluice_common::stage::AnyStage::default())?;
+        let (helper, handle) = owner.helper(number, config.stage.clone())?;
         let (handle, settler) = handle.into_parts();
         ready.workers.push(AnyWorker::Helper(Box::new(helper)));
         ready.handles.push(handle);
@@ -151,7 +159,7 @@ fn pair<'u>(
     setup: &Setup,
     umem: &'u Umem,
     served: [u32; 2],
-    refused: Option<&str>,
+    (zero_copy, why_not): &(ZeroCopy, Option<String>),
 ) -> Result<Pair<'u>, DataPlaneError> {
     // Sockets that share their frames take packets of several frames both, or none does.
     let multi_buffer = setup.ports.iter().any(|port| port.multi_buffer);
@@ -159,14 +167,11 @@ fn pair<'u>(
         queue_config(&config.ports[0], served[0], multi_buffer)?,
         queue_config(&config.ports[1], served[1], multi_buffer)?,
     ];
-    let wanted = config.ports.iter().map(|port| port.zero_copy);
-    let refused = refused.filter(|_| wanted.clone().all(|wanted| wanted == ZeroCopy::Auto));
-    if refused.is_some() || wanted.clone().any(|wanted| wanted == ZeroCopy::Never) {
-        (a.zero_copy, b.zero_copy) = (ZeroCopy::Never, ZeroCopy::Never);
-    }
+    (a.zero_copy, b.zero_copy) = (*zero_copy, *zero_copy);
     let mut pool = umem.pool();
-    let (ports, binding) = open_pair(umem, &mut pool, [&a, &b])?;
-    let reason = refused.map(str::to_owned).or(binding.reason);
+    let (ports, binding) =
+        open_pair(umem, &mut pool, [&a, &b]).map_err(|error| because(error, *zero_copy))?;
+    let reason = why_not.clone().or(binding.reason);
     let huge_pages = *umem.pages() == Pages::Huge;
     let opened = served.map(|queue| OpenedQueue {
         queue,
@@ -175,4 +180,71 @@ fn pair<'u>(
         huge_pages,
     });
     Ok(Pair { pool, ports, opened })
+}
+
+/// Both ports are in zero-copy mode or none is: which it is to be, and why not, where that is known. `copy` is what
+/// keeps one of them from it.
+fn agreed(ports: &[Port], copy: Option<String>) -> (ZeroCopy, Option<String>) {
+    let wants = |wanted| ports.iter().find(|port| port.zero_copy == wanted);
+    if let Some(port) = wants(ZeroCopy::Never) {
+        return (ZeroCopy::Never, Some(format!("zero_copy = \"never\" for {}", port.iface)));
+    }
+    match copy {
+        _ if wants(ZeroCopy::Always).is_some() => (ZeroCopy::Always, None),
+        Some(copy) => (ZeroCopy::Never, Some(copy)),
+        None => (ZeroCopy::Auto, None),
+    }
+}
+
+/// What the second port's driver lacks is no failure where copy mode would do.
+fn because(error: OpenError, wanted: ZeroCopy) -> DataPlaneError {
+    match error {
+        OpenError::NoSharedZeroCopy { iface, errno, .. } if wanted == ZeroCopy::Auto => {
+            DataPlaneError::NoSharedZeroCopy { iface, errno }
+        }
+        error => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use nix::errno::Errno;
+
+    use super::*;
+
+    fn ports(zero_copy: [&str; 2]) -> Vec<Port> {
+        let port = |number: usize, zero_copy: &str| {
+            format!("[[port]]\niface = \"eth{number}\"\nzero_copy = \"{zero_copy}\"\n")
+        };
+        let text = format!("mode = \"wire\"\n{}{}", port(1, zero_copy[0]), port(2, zero_copy[1]));
+        Config::parse(&text, Path::new("test.toml")).unwrap().ports
+    }
+
+    #[test]
+    fn both_ports_are_in_the_mode_that_either_demands() {
+        let copy = || Some("eth2 has none".to_owned());
+        let mode = |wanted, copy| agreed(&ports(wanted), copy);
+        assert_eq!(mode(["auto", "auto"], None), (ZeroCopy::Auto, None));
+        assert_eq!(mode(["auto", "auto"], copy()), (ZeroCopy::Never, copy()));
+        assert_eq!(mode(["auto", "always"], copy()), (ZeroCopy::Always, None), "which is refused");
+        let (never, reason) = mode(["auto", "never"], None);
+        assert_eq!((never, &*reason.unwrap()), (ZeroCopy::Never, "zero_copy = \"never\" for eth2"));
+    }
+
+    #[test]
+    fn a_second_port_without_zero_copy_is_a_failure_where_it_is_demanded() {
+        let [iface, other] = ["eth2", "eth1"].map(str::to_owned);
+        let lack = || OpenError::NoSharedZeroCopy {
+            iface: iface.clone(),
+            other: other.clone(),
+            errno: Errno::EINVAL,
+        };
+        let auto = because(lack(), ZeroCopy::Auto);
+        assert!(matches!(auto, DataPlaneError::NoSharedZeroCopy { .. }), "{auto}");
+        assert!(auto.to_string().starts_with("eth2 has no zero-copy (EINVAL"), "{auto}");
+        let always = because(lack(), ZeroCopy::Always);
+        assert!(matches!(always, DataPlaneError::Open(_)), "{always}");
+    }
 }

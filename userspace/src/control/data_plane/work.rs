@@ -13,14 +13,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::super::next_hops::Resolver;
 use super::super::protocol::{Answer, Line, Order};
-use super::DataPlaneError;
-use super::count::worker_report;
 use super::open::Ready;
 use super::settle::Settling;
 use super::switches::Switches;
 use super::workers::AnyWorker;
+use super::{DataPlaneError, count};
 use crate::observe::report::WorkerReport;
-use crate::observe::{Latency, Times};
+use crate::observe::{Counts, Latency, Times};
 use crate::pipeline::{End, Handle, Report};
 
 /// How long to wait for a worker's histogram. It looks at its mailbox within microseconds when it is
@@ -30,6 +29,8 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// A worker as the control thread sees it.
 struct Watched {
     handle: Handle,
+    /// Whether it has no queue of its own, but only a number.
+    helper: bool,
     core: Option<usize>,
     times: Box<Times>,
 }
@@ -73,7 +74,8 @@ pub(super) fn work(
     let Ready { workers, handles, settlers, cores, resolver, switches, .. } = ready;
     let workers_of = handles.iter().map(Handle::queue).zip(settlers).collect();
     let changing = Changing { switches, settling: Settling { file, workers: workers_of } };
-    let mut watched: Vec<_> = handles.into_iter().zip(&cores).map(watch).collect();
+    let helpers = workers.iter().map(AnyWorker::is_helper);
+    let mut watched: Vec<_> = handles.into_iter().zip(helpers).zip(&cores).map(watch).collect();
     let (farewell, mut ended) = unbounded_channel();
     thread::scope(|scope| {
         let mut threads = Vec::with_capacity(workers.len());
@@ -106,8 +108,8 @@ pub(super) fn work(
     })
 }
 
-fn watch((handle, core): (Handle, &Option<CoreId>)) -> Watched {
-    Watched { handle, core: core.map(|core| core.id), times: Latency::empty() }
+fn watch(((handle, helper), core): ((Handle, bool), &Option<CoreId>)) -> Watched {
+    Watched { handle, helper, core: core.map(|core| core.id), times: Latency::empty() }
 }
 
 fn start<'scope, 'u: 'scope>(
@@ -171,10 +173,14 @@ fn report(watched: &mut [Watched]) -> Vec<WorkerReport> {
         if let Some(recent) = worker.handle.times(PATIENCE) {
             worker.times.add(&recent);
         }
-        let Watched { handle, core, times } = worker;
-        worker_report(handle.queue(), *core, &handle.counters(), times)
+        worker_report(worker, &worker.handle.counters())
     };
     watched.iter_mut().map(report).collect()
+}
+
+fn worker_report(worker: &Watched, counts: &Counts) -> WorkerReport {
+    let Watched { handle, helper, core, times } = worker;
+    WorkerReport { helper: *helper, ..count::worker_report(handle.queue(), *core, counts, times) }
 }
 
 /// Waits for all workers, which have been told to stop.
@@ -187,7 +193,7 @@ fn join(
         let queue = worker.handle.queue();
         let last = thread.join().map_err(|panic| panicked(queue, &*panic))?;
         worker.times.add(&last.times);
-        reports.push(worker_report(queue, worker.core, &last.counts, &worker.times));
+        reports.push(worker_report(worker, &last.counts));
     }
     Ok(reports)
 }

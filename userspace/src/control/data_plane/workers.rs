@@ -20,6 +20,11 @@ pub(super) enum AnyWorker<'u> {
 }
 
 impl AnyWorker<'_> {
+    /// Whether it has no queue of its own.
+    pub(super) const fn is_helper(&self) -> bool {
+        matches!(self, Self::Helper(_))
+    }
+
     /// Works until it is told to stop, or a device vanishes.
     pub(super) fn run(self) -> Report {
         match self {

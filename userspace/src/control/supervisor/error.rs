@@ -1,15 +1,18 @@
 //! What keeps the supervisor from going on.
 
 use std::io;
+use std::net::IpAddr;
 
 use super::super::journal::JournalError;
 use super::super::link::LinkError;
+use super::super::mirror::MirrorError;
 use super::super::nic::NicError;
+use super::super::nic::rss::RssError;
 use super::super::routes::{PlanError, RoutesError};
 use super::super::socket::SocketError;
 use super::super::sysctl::SysctlError;
 use super::mtu::MtuError;
-use crate::steer::SteerError;
+use crate::steer::{BypassError, SteerError};
 
 /// Why `sluice run` failed.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +54,52 @@ pub enum SupervisorError {
         /// How many can be served.
         most: u32,
     },
+    /// The ports of a wire have not as many queues as each other.
+    #[error(
+        "{more} has {most} queues to serve and {fewer} {least}, and a worker owns one of each: make them equal \
+         (`ethtool -L {more} combined {least}`, queues in [[port]], or rss = \"manage\")"
+    )]
+    UnequalQueues {
+        /// The one with fewer.
+        fewer: String,
+        /// How many.
+        least: usize,
+        /// The other.
+        more: String,
+        /// How many.
+        most: usize,
+    },
+    /// Queues that nobody would serve.
+    #[error(
+        "[worker] count = {workers}, and there are {queues} queues to serve, each of which takes a worker: count = \
+         \"auto\", or fewer queues (queues or rss = \"manage\" in [[port]])"
+    )]
+    TooFewWorkers {
+        /// How many workers there are to be.
+        workers: u32,
+        /// How many queues there are.
+        queues: usize,
+    },
+    /// The number of its queues.
+    #[error(transparent)]
+    Rss(#[from] RssError),
+    /// A port of a wire has an address.
+    #[error(
+        "{iface} has the address {address}, which nobody reaches any more when everything that comes in by it goes \
+         to the other port: `ip address flush dev {iface}`, or addressed = true in [wire]"
+    )]
+    Addressed {
+        /// The interface.
+        iface: String,
+        /// The address.
+        address: IpAddr,
+    },
+    /// The drivers of a wire's ports hand nothing to each other.
+    #[error(transparent)]
+    Bypass(#[from] BypassError),
+    /// The links cannot be watched.
+    #[error(transparent)]
+    Mirror(#[from] MirrorError),
     /// Packets of its MTU cannot be taken.
     #[error(transparent)]
     Mtu(#[from] MtuError),

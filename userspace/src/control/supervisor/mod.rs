@@ -17,10 +17,12 @@
 //! | `serve` | one loop over signals, the data plane, the clock and the control socket |
 //! | `tick` | what is looked at by the clock |
 //! | `served` | a port: its interface, its program, its journal |
+//! | `queues` | which queues are served |
 //! | `mtu` | whether packets of an interface's MTU can be taken, and how |
 //! | `rules` | steering rules as the classifier has them, and in words |
 //! | `process` | the data plane: a process and a line to it |
 //! | `diversion` | host mode's TUN device and policy routes |
+//! | `wire` | what there is between the ports of a wire |
 //! | `watch` | judging the workers by their signs of life |
 //! | `rings` | a driver that never looks at a restarted data plane's rings |
 //! | `asked` | who asks over the control socket, and what |
@@ -32,6 +34,7 @@ mod diversion;
 mod error;
 mod mtu;
 mod process;
+mod queues;
 mod rings;
 mod rules;
 mod serve;
@@ -40,6 +43,7 @@ mod switch;
 mod tell;
 mod tick;
 mod watch;
+mod wire;
 
 use std::path::PathBuf;
 

@@ -7,6 +7,7 @@ use sluice_common::offload::features::{FeatureSet, Features};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::super::backoff::Backoff;
+use super::super::mirror;
 use super::super::protocol::{Answer, Opened, Order, Setup};
 use super::super::socket::ControlSocket;
 use super::asked::Questions;
@@ -17,7 +18,8 @@ use super::served::Served;
 use super::switch::Switching;
 use super::tell::Askers;
 use super::watch::{self, Pulse};
-use super::{Configured, StopSignals, SupervisorError};
+use super::wire::Wire;
+use super::{Configured, StopSignals, SupervisorError, queues};
 use crate::config::{Config, Mode};
 use crate::observe::report::WorkerReport;
 
@@ -43,6 +45,8 @@ pub(super) struct Supervisor {
     pub(super) ports: Vec<Served>,
     /// In host mode, what brings replies to the TUN device.
     pub(super) diversion: Option<Diversion>,
+    /// In wire mode, what there is between the ports.
+    pub(super) wire: Option<Wire>,
     pub(super) phase: Phase,
     pub(super) data_plane: Option<DataPlane>,
     pub(super) opened: Option<Opened>,
@@ -66,10 +70,11 @@ pub(super) struct Supervisor {
 impl Supervisor {
     pub(super) fn new(configured: Configured, handle: Handle) -> Self {
         let config = &configured.config;
-        let host = config.mode == Mode::Host;
+        let is = |mode| config.mode == mode;
         Self {
             ports: Vec::new(),
-            diversion: host.then(|| Diversion::new(handle.clone(), &config.host)),
+            diversion: is(Mode::Host).then(|| Diversion::new(handle.clone(), &config.host)),
+            wire: is(Mode::Wire).then(Wire::default),
             phase: Phase::Opening,
             data_plane: None,
             opened: None,
@@ -114,6 +119,7 @@ impl Supervisor {
                 }
                 event = next(&mut self.data_plane) => self.heard(event).await?,
                 Ok(asker) = socket.accept() => self.questions.hear(asker),
+                event = event(&mut self.wire) => self.follow_link(event).await,
                 Some(asked) = self.questions.next() => self.asked(asked).await,
                 _ = tick.tick() => self.tick().await?,
             }
@@ -127,6 +133,14 @@ impl Supervisor {
             let served = Served::claim(port, &config.control.state_dir, &self.handle).await?;
             self.ports.push(served);
         }
+        let managed = queues::managed(config).await?;
+        for port in &mut self.ports {
+            if config.mode == Mode::Wire && !config.wire.addressed {
+                port.refuse_addresses(&self.handle).await?;
+            }
+            port.settle_queues(managed, &self.handle).await?;
+        }
+        queues::check(config, &self.ports)?;
         let rules = steering_rules(config);
         for port in &mut self.ports {
             port.set_rules(&rules, config.worker.fail_open)?;
@@ -168,15 +182,14 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Everything is open: attach, prepare the TUN device, and let the workers go.
+    /// Everything is open: attach, prepare what the mode needs, and let the workers go.
     async fn go(&mut self, opened: Opened) -> Result<(), SupervisorError> {
         for (port, queues) in self.ports.iter().zip(&opened.ports) {
             queues.iter().for_each(|queue| port.tell(queue));
         }
-        for port in &mut self.ports {
-            port.attach().await?;
-        }
+        self.join_ports().await?;
         if let (Some(diversion), [port]) = (&mut self.diversion, &mut *self.ports) {
+            port.attach().await?;
             diversion.prepare(&self.configured.config, &mut port.journal).await?;
         }
         if let Some(data_plane) = &mut self.data_plane {
@@ -244,9 +257,17 @@ async fn next(data_plane: &mut Option<DataPlane>) -> Event {
     }
 }
 
+async fn event(wire: &mut Option<Wire>) -> mirror::Event {
+    match wire {
+        Some(wire) => wire.event().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Says where all frames ended; a missing one is a bug that must not pass unseen.
 fn account_for(workers: &[WorkerReport]) -> Result<(), SupervisorError> {
-    for WorkerReport { queue, ledger, .. } in workers {
+    // A helper has none of its own.
+    for WorkerReport { queue, ledger, .. } in workers.iter().filter(|worker| !worker.helper) {
         if !ledger.balanced {
             return Err(SupervisorError::Unbalanced { queue: *queue, ledger: ledger.clone() });
         }

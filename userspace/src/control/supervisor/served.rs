@@ -11,16 +11,17 @@ use sluice_common::reason::VerdictReason;
 use tokio::time::Instant;
 
 use super::super::descriptors::MAPS;
-use super::super::journal::Journal;
-use super::super::nic::{self, Nic, xdp_capabilities};
+use super::super::journal::{Change, Journal};
+use super::super::link::{Link, LinkError};
+use super::super::nic::{self, Nic, NicError, XdpCapabilities, rss, xdp_capabilities};
 use super::super::protocol::{OpenedQueue, PortSetup};
 use super::SupervisorError;
 use super::mtu::{self, Taking};
 use super::rings::{Counted, EmptyRings};
-use super::watch;
-use crate::config::{MAX_QUEUES, Port, Queues};
+use super::{queues, watch};
+use crate::config::{Port, Rss, XdpMode};
 use crate::observe::report::{Counters, PortReport, QueueReport};
-use crate::steer::{Attached, Buffers, SteerCounters, SteerError, Steering};
+use crate::steer::{AttachMode, Attached, Buffers, Peer, SteerCounters, SteerError, Steering};
 
 /// What was attached, and to which interface.
 #[derive(Debug)]
@@ -33,10 +34,12 @@ struct Attachment {
 pub(super) struct Served {
     /// How it is configured.
     pub(super) port: Port,
-    /// The queues that are served, in the order of the workers.
+    /// The queues that are served, in the order of the workers; none before that is settled.
     pub(super) queues: Vec<u32>,
     pub(super) steering: Steering,
     pub(super) journal: Journal,
+    /// The interface as it was when it was last looked at.
+    link: Link,
     taking: Taking,
     attachment: Option<Attachment>,
     rings: EmptyRings,
@@ -46,15 +49,15 @@ pub(super) struct Served {
 }
 
 impl Served {
-    /// Claims the interface for this process and undoes what a killed one left. It has no rules, and is not
-    /// attached to.
+    /// Claims the interface for this process and undoes what a killed one left. No queue is served yet, there are
+    /// no rules, and nothing is attached.
     pub(super) async fn claim(
         port: &Port,
         state_dir: &Path,
         handle: &Handle,
     ) -> Result<Self, SupervisorError> {
         let nic = Nic::find(&port.iface).await?;
-        let queues = queues(&port.queues, &nic)?;
+        let link = Link::find(handle, &port.iface).await?;
         let taking = mtu::taking(&nic, &xdp_capabilities(&nic).await?, port.xdp)?;
         let steering = Steering::load_for(taking.buffers)?;
         let mut journal = Journal::open(state_dir, &port.iface)?;
@@ -65,9 +68,10 @@ impl Served {
         journal.undo(handle).await?;
         Ok(Self {
             port: port.clone(),
-            queues,
+            queues: Vec::new(),
             steering,
             journal,
+            link,
             taking,
             attachment: None,
             rings: EmptyRings::default(),
@@ -78,6 +82,31 @@ impl Served {
 
     pub(super) fn iface(&self) -> &str {
         &self.port.iface
+    }
+
+    /// Settles which queues are served: the first `managed`, where Sluice sees to their number.
+    pub(super) async fn settle_queues(
+        &mut self,
+        managed: Option<u32>,
+        handle: &Handle,
+    ) -> Result<(), SupervisorError> {
+        self.queues = match managed.filter(|_| self.port.rss == Rss::Manage) {
+            Some(count) => {
+                rss::manage(&self.port.iface, count, &mut self.journal, handle).await?;
+                (0..count).collect()
+            }
+            None => queues::listed(&self.port, &Nic::find(&self.port.iface).await?)?,
+        };
+        Ok(())
+    }
+
+    /// Refuses an interface with an address, which nobody could reach once everything that comes in by it goes to
+    /// the other port.
+    pub(super) async fn refuse_addresses(&self, handle: &Handle) -> Result<(), SupervisorError> {
+        let addresses = self.link.addresses(handle).await?;
+        addresses.first().map_or(Ok(()), |&address| {
+            Err(SupervisorError::Addressed { iface: self.iface().to_owned(), address })
+        })
     }
 
     /// Replaces the rules.
@@ -107,16 +136,70 @@ impl Served {
         tracing::info!("{} queue {}: {copy} mode{why}", self.iface(), opened.queue);
     }
 
-    /// Attaches the program, unless it is on this very interface already.
-    pub(super) async fn attach(&mut self) -> Result<(), SteerError> {
+    /// Looks at the interface anew; whether it is another one than before.
+    pub(super) async fn look(&mut self, handle: &Handle) -> Result<bool, LinkError> {
+        let before = std::mem::replace(&mut self.link, Link::find(handle, &self.port.iface).await?);
+        Ok(before.index != self.link.index)
+    }
+
+    /// The MTU it has now, where that is another one than before.
+    pub(super) async fn new_mtu(&mut self, handle: &Handle) -> Option<u32> {
+        let before = self.link.mtu;
+        // One that is gone is noticed elsewhere.
+        self.look(handle).await.ok()?;
+        (self.link.mtu != before).then_some(self.link.mtu)
+    }
+
+    /// Where the other port of a wire finds it.
+    pub(super) const fn as_peer(&self) -> Peer {
+        Peer { index: self.link.index, mtu: self.link.mtu }
+    }
+
+    /// Has it receive what is addressed to others.
+    pub(super) async fn receive_all(&mut self, handle: &Handle) -> Result<(), SupervisorError> {
+        if let Some(change) = Change::promiscuous(handle, &self.link).await? {
+            self.journal.apply(change, handle).await?;
+        }
+        Ok(())
+    }
+
+    /// Attaches the program, unless it is on this very interface already; whether it had to be.
+    pub(super) async fn attach(&mut self) -> Result<bool, SteerError> {
         let index = self.index();
         if self.attachment.as_ref().is_some_and(|attachment| Some(attachment.index) == index) {
             let counted = self.counted().await;
             self.rings.restarted(self.started.elapsed(), counted);
-            return Ok(());
+            return Ok(false);
         }
         let attached = self.steering.attach(&self.port.iface, self.taking.xdp)?;
         self.note(index, attached);
+        Ok(true)
+    }
+
+    /// Where the program is to be attached, as far as this port alone is concerned.
+    pub(super) const fn wanted_mode(&self) -> XdpMode {
+        self.taking.xdp
+    }
+
+    pub(super) const fn buffers(&self) -> Buffers {
+        self.taking.buffers
+    }
+
+    /// What the driver can do as things are.
+    pub(super) async fn can(&self) -> Result<XdpCapabilities, NicError> {
+        xdp_capabilities(&Nic::find(self.iface()).await?).await
+    }
+
+    pub(super) fn is_native(&self) -> bool {
+        let mode = self.attachment.as_ref().map(|attachment| attachment.attached.mode);
+        mode == Some(AttachMode::Native)
+    }
+
+    /// Attaches the program anew, in the generic hook.
+    pub(super) fn move_to_generic(&mut self, reason: Option<String>) -> Result<(), SteerError> {
+        self.attachment = None;
+        let attached = self.steering.attach(&self.port.iface, XdpMode::Generic)?;
+        self.note(self.index(), Attached { reason, ..attached });
         Ok(())
     }
 
@@ -143,16 +226,16 @@ impl Served {
         self.queues.iter().map(|&queue| self.steering.heartbeat(queue))
     }
 
-    /// The trap of a restart under an attached program; see [`super::rings`]. An error leaves the interface
-    /// without a program.
-    pub(super) async fn look_at_rings(&mut self) -> Result<(), SteerError> {
+    /// The trap of a restart under an attached program; see [`super::rings`]. Whether the program was attached
+    /// anew; an error leaves the interface without one.
+    pub(super) async fn look_at_rings(&mut self) -> Result<bool, SteerError> {
         let now = self.started.elapsed();
         if !self.rings.due(now) {
-            return Ok(());
+            return Ok(false);
         }
         let counted = self.counted().await;
         if !self.rings.check(now, counted) {
-            return Ok(());
+            return Ok(false);
         }
         tracing::warn!(
             "{}: the interface counts packets and the XDP program sees none since the data plane was \
@@ -163,7 +246,7 @@ impl Served {
         self.attachment = None;
         let attached = self.steering.reattach()?;
         self.note(self.index(), attached);
-        Ok(())
+        Ok(true)
     }
 
     async fn counted(&self) -> Counted {
@@ -211,38 +294,4 @@ impl Served {
 fn verdicts(counted: &SteerCounters) -> Counters {
     let label = |&reason: &VerdictReason| (reason.label().to_owned(), counted.of(reason));
     VerdictReason::ALL.iter().map(label).collect()
-}
-
-/// The queues to serve, each checked to be there.
-fn queues(wanted: &Queues, nic: &Nic) -> Result<Vec<u32>, SupervisorError> {
-    let (iface, queues) = (|| nic.iface.clone(), nic.queues);
-    match wanted {
-        Queues::All if queues > MAX_QUEUES => {
-            Err(SupervisorError::TooManyQueues { iface: iface(), queues, most: MAX_QUEUES })
-        }
-        Queues::All => Ok((0..queues).collect()),
-        Queues::List(list) => match list.iter().find(|&&queue| queue >= queues) {
-            Some(&queue) => Err(SupervisorError::NoQueue { iface: iface(), queue, queues }),
-            None => Ok(list.clone()),
-        },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn nic(queues: u32) -> Nic {
-        Nic { iface: "eth1".into(), index: 2, mac: [0; 6], mtu: 1500, up: true, queues, program: 0 }
-    }
-
-    #[test]
-    fn queues_that_are_not_there_or_have_no_room_are_refused() {
-        assert_eq!(queues(&Queues::All, &nic(3)).unwrap(), [0, 1, 2]);
-        assert_eq!(queues(&Queues::List(vec![2, 0]), &nic(3)).unwrap(), [2, 0]);
-        let refused = queues(&Queues::List(vec![3]), &nic(3)).unwrap_err();
-        assert!(refused.to_string().contains("no queue 3: it has 3"), "{refused}");
-        let refused = queues(&Queues::All, &nic(65)).unwrap_err();
-        assert!(refused.to_string().contains("at most 64"), "{refused}");
-    }
 }

@@ -8,6 +8,7 @@ use super::SupervisorError;
 use super::serve::{Phase, Supervisor};
 use super::served::Served;
 use super::watch::{self, HUNG, Pulse, patience, pulse};
+use super::wire::introduce;
 use crate::config::Mode;
 
 /// How long opening may take. Each queue of a predecessor may be busy for three seconds, and drivers reset
@@ -88,6 +89,8 @@ impl Supervisor {
         if let Some(gone) = self.ports.iter().find(|port| !port.is_there()) {
             let why = format!("the interface {} is gone", gone.iface());
             self.kill(&why);
+        } else if self.wire.is_some() {
+            self.look_at_mtus().await;
         } else if let (Some(diversion), [port]) = (&mut self.diversion, &mut *self.ports) {
             let config = &self.configured.config;
             if let Err(error) = diversion.follow_addresses(config, &mut port.journal).await {
@@ -96,16 +99,37 @@ impl Supervisor {
         }
     }
 
+    /// Another MTU takes workers that know of it, and programs that do: those first, for they carry on alone.
+    async fn look_at_mtus(&mut self) {
+        let mut changed = None;
+        for port in &mut self.ports {
+            if let Some(mtu) = port.new_mtu(&self.handle).await {
+                changed = Some(format!("the MTU of {} is {mtu} now", port.iface()));
+            }
+        }
+        let (Some(why), [a, b]) = (changed, &mut *self.ports) else { return };
+        if let Err(error) = introduce(a, b) {
+            tracing::error!("{error}");
+        }
+        self.kill(&why);
+    }
+
     async fn look_at_rings(&mut self) {
         if !matches!(self.phase, Phase::Running { .. }) {
             return;
         }
-        let mut lost = false;
+        let (mut reset, mut lost) = (false, false);
         for port in &mut self.ports {
-            if let Err(error) = port.look_at_rings().await {
-                tracing::error!("{error}");
-                lost = true;
+            match port.look_at_rings().await {
+                Ok(attached) => reset |= attached,
+                Err(error) => {
+                    tracing::error!("{error}");
+                    lost = true;
+                }
             }
+        }
+        if let (true, Some(wire)) = (reset, &mut self.wire) {
+            wire.settle();
         }
         if lost {
             self.kill("it has no XDP program");

@@ -48,7 +48,7 @@ pub struct Report {
     pub features: BTreeMap<String, FeatureReport>,
     /// Packets by what the XDP programs did with them, and why.
     pub verdicts: Counters,
-    /// One entry a queue. Empty while the data plane does not answer.
+    /// One entry a worker, helpers last. Empty while the data plane does not answer.
     pub workers: Vec<WorkerReport>,
 }
 
@@ -126,6 +126,9 @@ pub struct RuleReport {
 pub struct WorkerReport {
     /// The queue it serves.
     pub queue: u32,
+    /// Whether it has no queue, but is handed flows by a worker that has one; `queue` is then a mere number.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub helper: bool,
     /// The CPU it is pinned to; none where it could not be pinned.
     pub core: Option<usize>,
     /// CPU time it has used, in milliseconds.

@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::{
     Counters, FeatureReport, HostReport, LatencyReport, LedgerReport, PortReport, QueueReport,
-    Report, RuleReport, WorkerReport, sum,
+    Report, RuleReport, SideReport, WorkerReport, sum,
 };
 
 impl Report {
@@ -27,6 +27,9 @@ impl fmt::Display for Report {
             writeln!(f, "{}\n", about_worker(worker))?;
         }
         writeln!(f, "{}\n", counters("all workers", &self.sum(|worker| &worker.counters)))?;
+        if let Some(table) = sides(self) {
+            writeln!(f, "{table}\n")?;
+        }
         writeln!(f, "{}\n", counters("train released because", &self.sum(|w| &w.flushes)))?;
         writeln!(f, "{}\n", counters("dropped because", &self.sum(|worker| &worker.drops)))?;
         write!(f, "{}", counters("socket", &self.sum(|worker| &worker.socket)))
@@ -68,13 +71,32 @@ fn routes_text(host: &HostReport) -> String {
 
 /// All of them, and where there are several ports, those of each.
 fn verdicts(report: &Report) -> Table {
-    let [_, _, ..] = &*report.ports else { return counters("verdict", &report.verdicts) };
-    let ifaces = report.ports.iter().map(|port| &*port.iface);
-    let mut table = table_of(["verdict", "count"].into_iter().chain(ifaces));
-    for (label, count) in largest_first(&report.verdicts) {
-        let of = |port: &PortReport| port.verdicts.get(label).copied().unwrap_or(0).to_string();
+    match &*report.ports {
+        [a, b] => by_port("verdict", [a, b], [&a.verdicts, &b.verdicts]),
+        _ => counters("verdict", &report.verdicts),
+    }
+}
+
+/// What the workers of wire mode have counted for each port.
+fn sides(report: &Report) -> Option<Table> {
+    let [a, b] = &*report.ports else { return None };
+    let of = |index: usize, table: fn(&SideReport) -> &Counters| {
+        sum(report.workers.iter().filter_map(|worker| worker.sides.get(index)).map(table))
+    };
+    let [mut left, mut right] = [0, 1].map(|index| of(index, |side| &side.counters));
+    left.extend(of(0, |side| &side.socket));
+    right.extend(of(1, |side| &side.socket));
+    Some(by_port("all workers", [a, b], [&left, &right]))
+}
+
+/// The counters that are not 0, largest first: both ports together, and each.
+fn by_port(heading: &str, ports: [&PortReport; 2], counters: [&Counters; 2]) -> Table {
+    let ifaces = ports.map(|port| &*port.iface);
+    let mut table = table_of([heading, "count"].into_iter().chain(ifaces));
+    for (label, count) in largest_first(&sum(counters)) {
+        let of = |counters: &Counters| counters.get(label).copied().unwrap_or(0).to_string();
         let counts = [label.clone(), count.to_string()].into_iter();
-        table.add_row(counts.chain(report.ports.iter().map(of)));
+        table.add_row(counts.chain(counters.map(of)));
     }
     align_right(&mut table, &[1, 2, 3]);
     table
@@ -114,7 +136,8 @@ fn features(features: &BTreeMap<String, FeatureReport>) -> Table {
 }
 
 fn about_worker(worker: &WorkerReport) -> Table {
-    let mut table = table([format!("worker of queue {}", worker.queue), String::new()]);
+    let name = if worker.helper { "helper" } else { "worker of queue" };
+    let mut table = table([format!("{name} {}", worker.queue), String::new()]);
     let core = worker.core.map_or_else(|| "any".to_owned(), |core| core.to_string());
     table.add_row(["core".to_owned(), core]);
     table.add_row(["CPU time".to_owned(), format!("{:.3} s", worker.cpu_ms as f64 / 1e3)]);
@@ -251,12 +274,18 @@ mod tests {
     fn two_ports_are_told_apart() {
         let ports = vec![port("eth1", 9), port("eth2", 4)];
         let verdicts = Counters::from([("steered".to_owned(), 13)]);
-        let report = Report { ports, verdicts, host: None, ..report() };
+        let mut report = Report { ports, verdicts, host: None, ..report() };
+        let side = |received| SideReport {
+            counters: Counters::from([("received_packets".to_owned(), received)]),
+            ..SideReport::default()
+        };
+        report.workers[1].sides = vec![side(1), side(2)];
         let text = report.to_string();
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let lines: Vec<_> = text.lines().map(words).collect();
         let at = lines.iter().position(|line| *line == ["verdict", "count", "eth1", "eth2"]);
         assert_eq!(lines[at.expect("a heading") + 1], ["steered", "13", "9", "4"], "{text}");
+        assert!(lines.contains(&words("received_packets 3 1 2")), "{text}");
         assert!(!text.contains("TUN"), "{text}");
     }
 

@@ -1,0 +1,123 @@
+//! What there is between the two ports of a wire: the programs that hand packets over, and the links.
+
+use rtnetlink::Handle;
+
+use super::super::journal::Change;
+use super::super::mirror::{Event, Watch};
+use super::SupervisorError;
+use super::serve::Supervisor;
+use super::served::Served;
+use crate::config::{Links, XdpMode};
+use crate::steer::{End, bypass_mode};
+
+/// How often to ask how the programs are to be attached: each may have to move to the generic hook once, and the
+/// other because of that.
+const ROUNDS: usize = 3;
+
+/// What wire mode has beside its ports.
+#[derive(Debug, Default)]
+pub(super) struct Wire {
+    /// The links of both ports, once they are there.
+    links: Option<Watch>,
+}
+
+impl Wire {
+    /// A port was reset, and may be without a carrier for a while.
+    pub(super) fn settle(&mut self) {
+        if let Some(links) = &mut self.links {
+            links.settle();
+        }
+    }
+
+    /// The next event of a link.
+    pub(super) async fn event(&mut self) -> Event {
+        match &mut self.links {
+            Some(links) => links.next().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Supervisor {
+    /// Both programs attached so that each can hand packets to the other port, both ports receiving what is
+    /// addressed to others, and their links watched.
+    pub(super) async fn join_ports(&mut self) -> Result<(), SupervisorError> {
+        let (Some(wire), [a, b]) = (&mut self.wire, &mut *self.ports) else { return Ok(()) };
+        let mut moved = false;
+        for port in [&mut *a, &mut *b] {
+            moved |= port.look(&self.handle).await?;
+            port.receive_all(&self.handle).await?;
+        }
+        introduce(a, b)?;
+        for port in [&mut *a, &mut *b] {
+            moved |= port.attach().await?;
+        }
+        fit_modes(a, b).await?;
+        if moved || wire.links.is_none() {
+            let mirrors = self.configured.config.wire.link == Links::Mirror;
+            wire.links = Some(watch(&self.handle, a, b, mirrors).await?);
+        }
+        Ok(())
+    }
+
+    /// Tells of a link, and has the other one follow it.
+    pub(super) async fn follow_link(&mut self, event: Event) {
+        let Some(links) = self.wire.as_ref().and_then(|wire| wire.links.as_ref()) else { return };
+        let side = event.side();
+        tracing::info!("{}: {event}", links.iface(side));
+        if let Err(error) = links.carry_out(event, &mut self.ports[side.index()].journal).await {
+            tracing::error!("{error}");
+        }
+    }
+}
+
+/// Tells each program where the other port is, and how large its packets may be.
+pub(super) fn introduce(a: &mut Served, b: &mut Served) -> Result<(), SupervisorError> {
+    let [to_a, to_b] = [b.as_peer(), a.as_peer()];
+    a.steering.set_peer(Some(to_a))?;
+    Ok(b.steering.set_peer(Some(to_b))?)
+}
+
+/// Moves programs to the generic hook from where they could hand nothing over. What a driver takes may depend on
+/// what is attached to it: so this is asked when both are.
+async fn fit_modes(a: &mut Served, b: &mut Served) -> Result<(), SupervisorError> {
+    for _ in 0..ROUNDS {
+        let both = fit_mode(a, b).await? | fit_mode(b, a).await?;
+        if !both {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Whether `own` had to be moved.
+async fn fit_mode(own: &mut Served, other: &Served) -> Result<bool, SupervisorError> {
+    let (own_can, other_can) = (own.can().await?, other.can().await?);
+    let bypass = bypass_mode(
+        End { iface: own.iface(), can: &own_can },
+        End { iface: other.iface(), can: &other_can },
+        own.wanted_mode(),
+        own.buffers(),
+    )?;
+    if bypass.xdp != XdpMode::Generic || !own.is_native() {
+        return Ok(false);
+    }
+    own.move_to_generic(bypass.reason)?;
+    Ok(true)
+}
+
+/// Watches the links anew. What was held down before is set up: the new watch does not know of it.
+async fn watch(
+    handle: &Handle,
+    a: &mut Served,
+    b: &mut Served,
+    mirrors: bool,
+) -> Result<Watch, SupervisorError> {
+    for port in [&mut *a, &mut *b] {
+        let down = Change::LinkDown { iface: port.iface().to_owned() };
+        if port.journal.changes().contains(&down) {
+            port.journal.revert(&down, handle).await?;
+        }
+    }
+    Ok(Watch::open(handle, [a.iface(), b.iface()], mirrors).await?)
+}
