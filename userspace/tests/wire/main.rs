@@ -6,6 +6,9 @@
 //! | module | what it shows |
 //! |---|---|
 //! | `bridge` | the kernel's bridge passes |
+//! | `sluice` | Sluice passes as well |
+//! | `translation` | between networks of different MTU |
+//! | `faults` | connections go on when the data plane does not |
 //! | `connections` | what programs send to each other arrives, whatever the wire does |
 //! | `unchanged` | what crosses with one MTU on both sides is the same, byte for byte and in order |
 //! | `frames` | frames of every kind, as many as wanted |
@@ -14,5 +17,8 @@
 mod bed;
 mod bridge;
 mod connections;
+mod faults;
 mod frames;
+mod sluice;
+mod translation;
 mod unchanged;
