@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use sluice_lab::{
-    A_V6, B_V4, Datagrams, Pace, Sluice, Stats, Stream, WireLab, connect, wait_until,
+    A_V6, B_V4, Datagrams, Pace, Sluice, Stats, Stream, WireLab, WireWiring, connect, wait_until,
 };
 
 use crate::bed::{LIMIT, alone};
@@ -67,11 +67,11 @@ fn await_taken(sluice: &Sluice) -> Result<()> {
     })
 }
 
-#[test]
-fn traffic_goes_on_when_the_data_plane_is_killed_or_stalls() -> Result<()> {
+/// Traffic goes on when the data plane is killed, and when it stalls; what Sluice says at the end.
+fn survived(wiring: WireWiring, config: &str) -> Result<Stats> {
     let _alone = alone();
-    let lab = WireLab::new()?;
-    let mut sluice = start_wire(&lab, CONFIG)?;
+    let lab = WireLab::wired(wiring)?;
+    let mut sluice = start_wire(&lab, config)?;
     let load = Load::start(&lab)?;
     await_taken(&sluice)?;
     load.go_on("connecting")?;
@@ -88,5 +88,29 @@ fn traffic_goes_on_when_the_data_plane_is_killed_or_stalls() -> Result<()> {
 
     load.finish()?;
     ensure!(sluice.stats()?.ledger_intact(), "a frame is missing");
-    sluice.stop()
+    let stats = sluice.stats()?;
+    sluice.stop()?;
+    Ok(stats)
+}
+
+#[test]
+fn traffic_goes_on_when_the_data_plane_is_killed_or_stalls() -> Result<()> {
+    survived(WireWiring::default(), CONFIG).map(drop)
+}
+
+/// Then nobody cuts what is too large for the other side: its sender hears of it from the supervisor.
+#[test]
+fn it_goes_on_between_different_mtus_too_for_somebody_answers() -> Result<()> {
+    let stats = survived(WireWiring { mtu: [9_000, 1_500], ..WireWiring::default() }, CONFIG)?;
+    ensure!(stats.answered() > 0, "nobody was answered");
+    Ok(())
+}
+
+#[test]
+fn two_workers_share_one_queue_and_come_back_together() -> Result<()> {
+    let config = format!("{CONFIG}\n[worker]\ncount = 2\n");
+    let stats = survived(WireWiring { queues: 1, ..WireWiring::default() }, &config)?;
+    let shares = stats.shares();
+    ensure!(shares.len() == 2 && shares.iter().all(|&share| share > 1_000), "{shares:?}");
+    Ok(())
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::super::descriptors::MAPS;
 use super::super::journal::{Change, Journal};
 use super::super::link::{Link, LinkError};
-use super::super::nic::{self, Nic, NicError, XdpCapabilities, rss, xdp_capabilities};
+use super::super::nic::{self, Nic, NicError, XdpCapabilities, keep_tags, rss, xdp_capabilities};
 use super::super::protocol::{OpenedQueue, PortSetup};
 use super::SupervisorError;
 use super::mtu::{self, Taking};
@@ -155,10 +155,13 @@ impl Served {
         Peer { index: self.link.index, mtu: self.link.mtu }
     }
 
-    /// Has it receive what is addressed to others.
+    /// Has it receive what is addressed to others, and leave VLAN tags in the packets.
     pub(super) async fn receive_all(&mut self, handle: &Handle) -> Result<(), SupervisorError> {
         if let Some(change) = Change::promiscuous(handle, &self.link).await? {
             self.journal.apply(change, handle).await?;
+        }
+        for change in keep_tags(self.iface()).await? {
+            self.journal.apply(Change::Feature(change), handle).await?;
         }
         Ok(())
     }

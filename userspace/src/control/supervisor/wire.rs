@@ -5,8 +5,10 @@ use rtnetlink::Handle;
 use super::super::journal::Change;
 use super::super::mirror::{Event, Watch};
 use super::SupervisorError;
-use super::serve::Supervisor;
+use super::answerer::Answerer;
+use super::serve::{Phase, Supervisor};
 use super::served::Served;
+use super::watch::{self, Pulse};
 use crate::config::{Links, XdpMode};
 use crate::steer::{End, bypass_mode};
 
@@ -19,6 +21,10 @@ const ROUNDS: usize = 3;
 pub(super) struct Wire {
     /// The links of both ports, once they are there.
     links: Option<Watch>,
+    /// Who answers while no worker does.
+    answerer: Option<Answerer>,
+    /// Answers it has given so far.
+    pub(super) answered: u64,
 }
 
 impl Wire {
@@ -55,9 +61,22 @@ impl Supervisor {
         fit_modes(a, b).await?;
         if moved || wire.links.is_none() {
             let mirrors = self.configured.config.wire.link == Links::Mirror;
-            wire.links = Some(watch(&self.handle, a, b, mirrors).await?);
+            wire.links = Some(watch_links(&self.handle, a, b, mirrors).await?);
         }
+        let (ifaces, mtus) = ([a.iface(), b.iface()], [a.as_peer().mtu, b.as_peer().mtu]);
+        let config = &self.configured.config.wire;
+        let answerer = Answerer::open(ifaces, mtus, config.icmp_from, config.icmp_rate);
+        wire.answerer = Some(answerer.map_err(SupervisorError::Answerer)?);
         Ok(())
+    }
+
+    /// Answers what is too large, unless the workers do.
+    pub(super) fn answer(&mut self) {
+        let is_alone = !matches!(self.phase, Phase::Running { pulse: Pulse::Alive, .. });
+        let Some(wire) = &mut self.wire else { return };
+        if let Some(answerer) = &mut wire.answerer {
+            wire.answered += answerer.answer(watch::now(), is_alone);
+        }
     }
 
     /// Tells of a link, and has the other one follow it.
@@ -107,7 +126,7 @@ async fn fit_mode(own: &mut Served, other: &Served) -> Result<bool, SupervisorEr
 }
 
 /// Watches the links anew. What was held down before is set up: the new watch does not know of it.
-async fn watch(
+async fn watch_links(
     handle: &Handle,
     a: &mut Served,
     b: &mut Served,

@@ -136,7 +136,10 @@ impl Sluice {
     /// # Errors
     /// What is wrong, and what it logged.
     pub fn ensure_sound(&self) -> Result<()> {
-        let stats = self.stats()?;
+        // On a busy machine the workers may take longer to say than whoever asks is kept waiting.
+        let stats = wait_until("the workers say what they have", LIMIT, || {
+            self.stats().ok().filter(Stats::has_workers)
+        })?;
         ensure!(stats.ledger_intact(), "the ledger does not add up: {:#}", stats.0["workers"]);
         ensure!(stats.restarts() == 0, "the data plane ended: {}", self.log());
         Ok(())
