@@ -99,7 +99,7 @@ fn program(lab: &WireLab, port: &str) -> Result<String> {
     Ok(id.split_whitespace().next().unwrap_or_default().to_owned())
 }
 
-fn port<'s>(stats: &'s Stats, index: usize) -> &'s Value {
+fn port(stats: &Stats, index: usize) -> &Value {
     &stats.0["ports"][index]
 }
 

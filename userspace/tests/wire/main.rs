@@ -9,6 +9,7 @@
 //! | `sluice` | Sluice passes as well |
 //! | `translation` | between networks of different MTU |
 //! | `faults` | connections go on when the data plane does not |
+//! | `soak` | nothing is lost while the configuration changes |
 //! | `connections` | what programs send to each other arrives, whatever the wire does |
 //! | `unchanged` | what crosses with one MTU on both sides is the same, byte for byte and in order |
 //! | `frames` | frames of every kind, as many as wanted |
@@ -20,5 +21,6 @@ mod connections;
 mod faults;
 mod frames;
 mod sluice;
+mod soak;
 mod translation;
 mod unchanged;

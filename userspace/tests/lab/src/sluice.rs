@@ -78,6 +78,24 @@ impl Sluice {
         error.context(format!("sluice says:\n{}", self.log()))
     }
 
+    /// Changes what its configuration file says; it does not look before it is told to.
+    ///
+    /// # Errors
+    /// Where it is no TOML, or cannot be written.
+    pub fn configure(&self, config: &str) -> Result<()> {
+        let folder = self.folder.path();
+        Ok(fs::write(folder.join("sluice.toml"), settled(config, folder)?)?)
+    }
+
+    /// Has it go by its configuration file, with `sluice reload`; what that says.
+    ///
+    /// # Errors
+    /// Where it refuses.
+    pub fn reload(&self) -> Result<String> {
+        let socket = self.folder.path().join("control");
+        checked(Command::new(&self.program).args(["reload", "--socket"]).arg(socket))
+    }
+
     /// What it has logged so far.
     #[must_use]
     pub fn log(&self) -> String {
