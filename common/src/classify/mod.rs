@@ -21,8 +21,6 @@ pub use size::{is_too_large, longest_frame};
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
 use crate::reason::VerdictReason;
 use crate::wire::{Addresses, Fragment, Headers, Ports, Protocol, Unparsed};
 

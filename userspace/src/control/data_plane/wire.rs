@@ -76,14 +76,8 @@ pub(super) async fn everything<'u>(
         }
         let beats = Side::BOTH.map(|side| beats[side.index()].beat(served[side.index()]));
         let settings = WireConfig { queue: served[0], ..template };
-        let (worker, handle) = WireWorker::new(
-            settings,
-            pool,
-            ports,
-            NoHost,
-            config.stage.clone(),
-            beats,
-        )?;
+        let (worker, handle) =
+            WireWorker::new(settings, pool, ports, NoHost, config.stage.clone(), beats)?;
         let (handle, settler) = handle.into_parts();
         ready.handles.push(handle);
         ready.settlers.push(settler);
