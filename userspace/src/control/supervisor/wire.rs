@@ -60,6 +60,19 @@ impl Supervisor {
         Ok(())
     }
 
+    /// Watches the links anew, once it is another thing that is done about them.
+    pub(super) async fn watch_links(&mut self) {
+        let (Some(wire), [a, b]) = (&mut self.wire, &mut *self.ports) else { return };
+        if wire.links.is_none() {
+            return;
+        }
+        let mirrors = self.configured.config.wire.link == Links::Mirror;
+        match watch(&self.handle, a, b, mirrors).await {
+            Ok(links) => wire.links = Some(links),
+            Err(error) => tracing::error!("{error}"),
+        }
+    }
+
     /// Tells of a link, and has the other one follow it.
     pub(super) async fn follow_link(&mut self, event: Event) {
         let Some(links) = self.wire.as_ref().and_then(|wire| wire.links.as_ref()) else { return };
