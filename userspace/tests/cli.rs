@@ -26,7 +26,7 @@ fn assert_refused(arguments: &[&str], code: i32, parts: &[&str]) {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    for command in ["run", "check", "features", "stats", "explain"] {
+    for command in ["run", "check", "features", "reload", "stats", "explain"] {
         let output = sluice(&[command, "--help"]);
         assert_eq!(output.status.code(), Some(0));
         let help = text(&output.stdout);
@@ -64,7 +64,9 @@ fn nobody_to_ask_is_exit_code_1() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("control.sock");
     let socket = socket.to_str().unwrap();
-    assert_refused(&["stats", "--socket", socket], 1, &[socket, "is `sluice run` running"]);
+    for command in ["stats", "reload"] {
+        assert_refused(&[command, "--socket", socket], 1, &[socket, "is `sluice run` running"]);
+    }
 }
 
 #[test]

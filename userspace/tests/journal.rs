@@ -269,3 +269,20 @@ fn a_change_is_on_disk_once_it_is_recorded_and_only_once() -> Result<()> {
     assert_eq!(text.matches("\"sysctl\"").count(), 1, "{text}");
     Ok(())
 }
+
+#[test]
+fn what_takes_the_place_of_other_changes_is_all_there_is_to_undo() {
+    let folder = tempfile::tempdir().unwrap();
+    let [rule, setting] = [0, 1].map(|index| changes()[index].clone());
+    let mut journal = Journal::open(folder.path(), IFACE).unwrap();
+    journal.record([rule.clone(), setting.clone()]).unwrap();
+    let Change::Rule(mut other) = rule.clone() else { unreachable!("the first is a rule") };
+    other.priority += 1;
+    let other = Change::Rule(other);
+    journal.exchange(&[rule.clone()], vec![other.clone()]).unwrap();
+    assert_eq!(journal.changes(), [setting.clone(), other.clone()]);
+    journal.exchange(&[other.clone()], vec![other.clone(), rule.clone()]).unwrap();
+    assert_eq!(journal.changes(), [setting, other, rule]);
+    let again = Journal::open(folder.path(), IFACE).unwrap();
+    assert_eq!(again.changes(), journal.changes(), "on disk, too");
+}

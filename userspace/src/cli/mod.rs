@@ -7,6 +7,7 @@ mod check;
 mod data_plane;
 mod explain;
 mod features;
+mod reload;
 mod run;
 mod running;
 mod ssh;
@@ -35,6 +36,7 @@ Examples:
   sluice run --config /etc/sluice.toml     start; stop with Ctrl-C or SIGTERM
   sluice features eth1 --set generic-receive-offload=off
                                            switch a feature of the running process
+  sluice reload                            take over what has changed in the file
   sluice stats --json                      what is the running process doing?
   sluice explain --pcap capture.pcap       why did these packets not merge?
 
@@ -48,6 +50,8 @@ enum Command {
     Check(check::Args),
     /// Say what an interface can do, and what Sluice does for it.
     Features(features::Args),
+    /// Have the running process read its configuration anew, while packets flow.
+    Reload(reload::Args),
     /// Show the counters of the running process.
     Stats(stats::Args),
     /// Tell what the coalescer does with the packets of a capture, packet by packet, and why.
@@ -96,6 +100,7 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(args) => run::execute(&args),
         Command::Check(args) => check::execute(&args),
         Command::Features(args) => features::execute(&args),
+        Command::Reload(args) => reload::execute(&args),
         Command::Stats(args) => stats::execute(&args),
         Command::Explain(args) => explain::execute(&args),
         Command::DataPlane => data_plane::execute(),

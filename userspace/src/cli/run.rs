@@ -1,10 +1,10 @@
 //! `sluice run`: the service.
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{Failure, runtime, ssh};
-use crate::config::{Config, ConfigError, Mode};
+use crate::config::Mode;
 use crate::control::supervisor::{self, Configured};
 
 #[derive(Debug, clap::Args)]
@@ -14,7 +14,7 @@ Examples:
   SLUICE_LOG=debug sluice run --config sluice.toml
 
 Needs root. Stops on SIGINT and SIGTERM, and leaves nothing behind: running connections go on through
-the kernel. What it says goes to standard error; SLUICE_LOG chooses how much (error, warn, info, debug).
+the kernel. SIGHUP has the file read anew, as `sluice reload` does. What it says goes to standard error; SLUICE_LOG chooses how much (error, warn, info, debug).
 Exit codes: 0 stopped when told to, 1 failed, 2 wrong usage or configuration.")]
 pub(super) struct Args {
     /// The configuration file.
@@ -23,20 +23,13 @@ pub(super) struct Args {
 }
 
 pub(super) fn execute(args: &Args) -> Result<(), Failure> {
-    let configured = read(&args.config).map_err(|error| Failure::usage(&error))?;
+    let configured = Configured::read(&args.config).map_err(|error| Failure::usage(&error))?;
     refuse_other_modes(args, configured.config.mode)?;
     log_to_stderr();
     for warning in ssh::warnings(&configured.config.rules) {
         tracing::warn!("{}: {warning}", args.config.display());
     }
     runtime()?.block_on(supervisor::run(configured)).map_err(Failure::failed)
-}
-
-/// The file is read once: supervisor and data plane go by the same text.
-fn read(file: &Path) -> Result<Configured, ConfigError> {
-    let text = Config::read(file)?;
-    let config = Config::parse(&text, file)?;
-    Ok(Configured { file: file.to_owned(), text, config })
 }
 
 /// This version serves host mode and wire mode.

@@ -4,6 +4,7 @@
 //! wrong with the file at once: line, key, value, and the range that was wanted. Whether the machine
 //! has the interfaces and the cores it names is for those who open them.
 
+mod change;
 mod coalescing;
 mod error;
 mod features;
@@ -20,6 +21,7 @@ mod words;
 
 pub(crate) use words::did_you_mean;
 
+pub use change::Changed;
 pub use error::{ConfigError, Problem};
 pub use features::OWN_FEATURES;
 pub use model::{

@@ -11,7 +11,7 @@
 //!     │◄───────────────────── Answer::Report ──│
 //!     │── Order::Switch ──────────────────────►│ the TUN device, then the workers
 //!     │◄─────────────────── Answer::Switched ──│
-//!     │── Order::Settle ──────────────────────►│ the workers of wire mode
+//!     │── Order::Settle ──────────────────────►│ the same, for another configuration
 //!     │◄──────────────────── Answer::Settled ──│
 //!     │── Order::Stop ────────────────────────►│ stops its workers
 //!     │◄──────────────────── Answer::Stopped ──│ exits
@@ -44,11 +44,14 @@ pub enum Order {
     Report,
     /// Work with these features on and all others off.
     Switch(#[serde(with = "names")] FeatureSet),
-    /// Go by this text of the configuration from now on, in which nothing has changed but what may change while the
-    /// workers work: the stage, and how senders are answered.
+    /// Go by another configuration from now on, in which nothing has changed but what may change while the workers
+    /// work: switches, stage, and how senders are answered.
     Settle {
         /// What it says.
         config: String,
+        /// The features that are on.
+        #[serde(with = "names")]
+        features: FeatureSet,
     },
     /// Stop the workers, say what they counted, exit.
     Stop,
@@ -108,6 +111,30 @@ pub enum Switched {
     Late(Vec<u32>),
     /// Nothing was changed, and this is why.
     Refused(String),
+}
+
+impl Switched {
+    /// In force but for the workers of these queues.
+    #[must_use]
+    pub fn all_but(late: Vec<u32>) -> Self {
+        if late.is_empty() { Self::Done } else { Self::Late(late) }
+    }
+
+    /// What came of this and of another step after it.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Late(mut late), Self::Late(others)) => {
+                late.extend(others);
+                late.sort_unstable();
+                late.dedup();
+                Self::Late(late)
+            }
+            (Self::Done, other) => other,
+            (first, Self::Done) | (first @ Self::Refused(_), _) => first,
+            (_, refused) => refused,
+        }
+    }
 }
 
 /// What was opened.
@@ -201,6 +228,17 @@ mod tests {
         assert!(matches!(data_plane.hear().await.unwrap(), Some(Order::Go)));
         assert!(matches!(data_plane.hear().await.unwrap(), Some(Order::Stop)));
         assert!(data_plane.hear::<Order>().await.unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_late_in_one_step_is_late_in_both() {
+        let late = |queues: &[u32]| Switched::all_but(queues.to_vec());
+        assert_eq!(late(&[]).and(late(&[])), Switched::Done);
+        assert_eq!(late(&[2]).and(late(&[])), late(&[2]));
+        assert_eq!(late(&[2, 1]).and(late(&[2])), late(&[1, 2]));
+        let refused = || Switched::Refused("no".to_owned());
+        assert_eq!(late(&[2]).and(refused()), refused());
+        assert_eq!(refused().and(late(&[2])), refused());
     }
 
     #[tokio::test]

@@ -28,6 +28,59 @@ pub enum Request {
         /// Features by name, and whether each is to be on. All of them, or none where one cannot.
         features: Vec<(String, bool)>,
     },
+    /// Read the configuration file anew.
+    Reload,
+}
+
+/// What comes of [`Request::Reload`], and of SIGHUP.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadReport {
+    /// The file that was read.
+    pub file: String,
+    /// Keys that have other values now, and these are in force.
+    pub changed: Vec<String>,
+    /// Keys that have other values in the file and cannot change while it runs: because of them nothing was changed.
+    pub refused: Vec<String>,
+    /// What is wrong with the file: because of it nothing was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrong: Option<String>,
+    /// What could not be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+    /// Where something is not in force yet: why, and when it will be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub later: Option<String>,
+}
+
+impl ReloadReport {
+    /// Whether all of the file is in force, or will be.
+    #[must_use]
+    pub const fn succeeded(&self) -> bool {
+        self.refused.is_empty() && self.wrong.is_none() && self.failed.is_none()
+    }
+}
+
+impl fmt::Display for ReloadReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, changed, refused, wrong, failed, later } = self;
+        if let Some(wrong) = wrong {
+            return write!(f, "{wrong}\nnothing was changed");
+        }
+        if !refused.is_empty() {
+            let keys = refused.join(", ");
+            return write!(
+                f,
+                "{file}: cannot change while it runs: {keys}; nothing was changed: put back what was, or \
+                 start it again"
+            );
+        }
+        match changed.as_slice() {
+            [] => write!(f, "{file}: nothing has changed")?,
+            keys => write!(f, "{file}: changed: {}", keys.join(", "))?,
+        }
+        let more = [failed, later].into_iter().flatten();
+        more.into_iter().try_for_each(|more| write!(f, "\n{more}"))
+    }
 }
 
 /// What comes of [`Request::Set`].
@@ -103,6 +156,27 @@ pub fn ask(socket: &Path, request: &Request) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reload_says_what_has_changed_or_why_nothing_was() {
+        let report = |changed: &[&str], refused: &[&str]| {
+            let [changed, refused] =
+                [changed, refused].map(|keys| keys.iter().map(|&k| k.into()).collect());
+            ReloadReport { file: "a.toml".into(), changed, refused, ..ReloadReport::default() }
+        };
+        assert_eq!(report(&[], &[]).to_string(), "a.toml: nothing has changed");
+        let mut done = report(&["rule", "stage"], &[]);
+        assert_eq!(done.to_string(), "a.toml: changed: rule, stage");
+        done.later = Some("later".into());
+        assert_eq!(done.to_string(), "a.toml: changed: rule, stage\nlater");
+        assert!(done.succeeded());
+        let refused = report(&[], &["port[0].ring"]);
+        let said = refused.to_string();
+        assert!(said.contains("while it runs: port[0].ring; nothing was changed"), "{said}");
+        let wrong = ReloadReport { wrong: Some("a.toml:1: no".into()), ..report(&[], &[]) };
+        assert_eq!(wrong.to_string(), "a.toml:1: no\nnothing was changed");
+        assert!(!refused.succeeded() && !wrong.succeeded());
+    }
 
     #[test]
     fn f2_a_change_says_what_went_along_and_why() {

@@ -51,7 +51,8 @@ pub fn run(runtime: &Runtime) -> Result<(), DataPlaneError> {
     stream.set_nonblocking(true)?;
     let _within = runtime.enter();
     // Who stops the service stops all of its processes; this one stops when the supervisor says so.
-    let _ignored = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+    let stops = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+    let _ignored = stops.into_iter().map(signal).collect::<Result<Vec<_>, _>>()?;
     let mut line = Line::new(UnixStream::from_std(stream)?);
     let outcome = live(runtime, &mut line, maps);
     if let Err(error) = &outcome {

@@ -1,7 +1,5 @@
 //! What else changes while the workers of wire mode work: the stage, and how senders are answered.
 
-use std::path::PathBuf;
-
 use sluice_common::stage::AnyStage;
 
 use super::super::protocol::Switched;
@@ -11,27 +9,17 @@ use crate::pipeline::{Answers, Settler, WireSettings};
 /// The way to the workers, by the numbers of their queues.
 #[derive(Debug)]
 pub(super) struct Settling {
-    /// How messages call the configuration file.
-    pub(super) file: PathBuf,
     pub(super) workers: Vec<(u32, Settler<AnyStage>)>,
 }
 
 impl Settling {
-    /// Has all workers go by the configuration `text` from now on. The supervisor has read it before, and found
-    /// that nothing else in it has changed.
-    pub(super) fn apply(&self, text: &str) -> Switched {
-        let config = match Config::parse(text, &self.file) {
-            Ok(config) => config,
-            Err(error) => return Switched::Refused(error.to_string()),
-        };
+    /// Has all workers go by `config` from now on.
+    pub(super) fn apply(&self, config: &Config) -> Switched {
         let is_late = |(_, settler): &&(u32, Settler<AnyStage>)| {
-            let (stage, answers) = (config.stage.clone(), answers(&config));
+            let (stage, answers) = (config.stage.clone(), answers(config));
             !settler.settle(WireSettings { stage, answers })
         };
-        match self.workers.iter().filter(is_late).map(|(queue, _)| *queue).collect::<Vec<_>>() {
-            late if late.is_empty() => Switched::Done,
-            late => Switched::Late(late),
-        }
+        Switched::all_but(self.workers.iter().filter(is_late).map(|(queue, _)| *queue).collect())
     }
 }
 

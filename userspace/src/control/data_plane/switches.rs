@@ -26,6 +26,11 @@ impl Switches {
         Self { configured, tun }
     }
 
+    /// Goes by other settings from the next [`apply`](Self::apply) on.
+    pub(super) fn configure(&mut self, configured: Offload) {
+        self.configured = configured;
+    }
+
     /// The settings with what is `active` on. Datagrams are not merged for a kernel that would refuse them.
     pub(super) fn offload(&self, active: FeatureSet) -> Offload {
         let udp = active.has(Feature::UdpReceive) && self.knows_udp();
@@ -57,10 +62,7 @@ impl Switches {
         let is_late = |handle: &&Handle| {
             !handle.await_switch(until.saturating_duration_since(Instant::now()))
         };
-        match handles.filter(is_late).map(Handle::queue).collect::<Vec<_>>() {
-            late if late.is_empty() => Switched::Done,
-            late => Switched::Late(late),
-        }
+        Switched::all_but(handles.filter(is_late).map(Handle::queue).collect())
     }
 }
 

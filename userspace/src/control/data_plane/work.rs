@@ -8,16 +8,18 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use core_affinity::CoreId;
+use sluice_common::offload::features::FeatureSet;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::super::next_hops::Resolver;
-use super::super::protocol::{Answer, Line, Order};
+use super::super::protocol::{Answer, Line, Order, Switched};
 use super::open::Ready;
 use super::settle::Settling;
 use super::switches::Switches;
 use super::workers::AnyWorker;
 use super::{DataPlaneError, count};
+use crate::config::Config;
 use crate::observe::report::WorkerReport;
 use crate::observe::{Counts, Latency, Times};
 use crate::pipeline::{End, Handle, Report};
@@ -50,8 +52,30 @@ impl Drop for Farewell {
 
 /// What may change while the workers work.
 struct Changing {
+    /// How messages call the configuration file.
+    file: PathBuf,
     switches: Switches,
     settling: Settling,
+}
+
+impl Changing {
+    /// Goes by the configuration `text`. The supervisor has read it before, and found that nothing else in it has
+    /// changed.
+    fn settle(&mut self, text: &str, active: FeatureSet, watched: &[Watched]) -> Switched {
+        let config = match Config::parse(text, &self.file) {
+            Ok(config) => config,
+            Err(error) => return Switched::Refused(error.to_string()),
+        };
+        self.switches.configure(config.offload.clone());
+        match self.switch(active, watched) {
+            refused @ Switched::Refused(_) => refused,
+            switched => switched.and(self.settling.apply(&config)),
+        }
+    }
+
+    fn switch(&self, active: FeatureSet, watched: &[Watched]) -> Switched {
+        self.switches.apply(active, watched.iter().map(|worker| &worker.handle))
+    }
 }
 
 /// Why the talk with the supervisor is over.
@@ -73,7 +97,7 @@ pub(super) fn work(
 ) -> Result<(), DataPlaneError> {
     let Ready { workers, handles, settlers, cores, resolver, switches, .. } = ready;
     let workers_of = handles.iter().map(Handle::queue).zip(settlers).collect();
-    let changing = Changing { switches, settling: Settling { file, workers: workers_of } };
+    let mut changing = Changing { file, switches, settling: Settling { workers: workers_of } };
     let helpers = workers.iter().map(AnyWorker::is_helper);
     let mut watched: Vec<_> = handles.into_iter().zip(helpers).zip(&cores).map(watch).collect();
     let (farewell, mut ended) = unbounded_channel();
@@ -86,7 +110,7 @@ pub(super) fn work(
         }
         let over = runtime.block_on(async {
             tokio::select! {
-                over = talk(line, &mut watched, &changing, &mut ended) => over,
+                over = talk(line, &mut watched, &mut changing, &mut ended) => over,
                 never = keep_current(resolver) => match never {},
             }
         });
@@ -143,7 +167,7 @@ async fn keep_current(resolver: Option<Resolver>) -> Infallible {
 async fn talk(
     line: &mut Line,
     watched: &mut [Watched],
-    changing: &Changing,
+    changing: &mut Changing,
     ended: &mut UnboundedReceiver<usize>,
 ) -> Result<Over, DataPlaneError> {
     loop {
@@ -152,11 +176,11 @@ async fn talk(
             order = line.hear() => match order? {
                 Some(Order::Report) => line.say(&Answer::Report(report(watched))).await?,
                 Some(Order::Switch(active)) => {
-                    let handles = watched.iter().map(|worker| &worker.handle);
-                    line.say(&Answer::Switched(changing.switches.apply(active, handles))).await?;
+                    line.say(&Answer::Switched(changing.switch(active, watched))).await?;
                 }
-                Some(Order::Settle { config }) => {
-                    line.say(&Answer::Settled(changing.settling.apply(&config))).await?;
+                Some(Order::Settle { config, features }) => {
+                    let settled = changing.settle(&config, features, watched);
+                    line.say(&Answer::Settled(settled)).await?;
                 }
                 Some(Order::Stop) => return Ok(Over::Stop),
                 Some(order) => {

@@ -155,6 +155,19 @@ impl Journal {
         self.write()
     }
 
+    /// Records `new` in the place of `old`, which is undone already.
+    ///
+    /// # Errors
+    /// Where the file cannot be written; then the new changes must not be made.
+    pub fn exchange(&mut self, old: &[Change], new: Vec<Change>) -> Result<(), JournalError> {
+        if old == new {
+            return self.record(new);
+        }
+        self.content.changes.retain(|recorded| !old.contains(recorded) || new.contains(recorded));
+        self.content.changes.extend(new.into_iter().filter(|change| !old.contains(change)));
+        self.write()
+    }
+
     /// Undoes all that is recorded, the last first. What cannot be undone stays recorded.
     ///
     /// # Errors

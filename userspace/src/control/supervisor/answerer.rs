@@ -51,6 +51,11 @@ impl Answerer {
         Ok(Self { sockets: [open(a)?, open(b)?], mtus, from, limit })
     }
 
+    /// Answers from elsewhere, and at another rate, from now on.
+    pub(super) fn switch(&mut self, from: AnswerFrom, per_second: u32) {
+        (self.from, self.limit) = (from, RateLimit::new(per_second));
+    }
+
     /// Takes what is to be heard on both ports, some of it at a time, and answers if nobody else does. `now`:
     /// nanoseconds of any clock. Returns how many answers were sent.
     pub(super) fn answer(&mut self, now: u64, is_alone: bool) -> u64 {

@@ -85,6 +85,7 @@ impl Supervisor {
     pub(super) async fn asked(&mut self, Asked { request, asker }: Asked) {
         match request {
             Request::Stats => self.asked_for_stats(asker).await,
+            Request::Reload => self.reload(Some(asker)).await,
             Request::Set { iface, features } => {
                 self.asked_to_switch(asker, &iface, &features).await;
             }

@@ -61,7 +61,8 @@ impl Diversion {
         Link::find(&self.handle, iface).await?.global_addresses(&self.handle).await
     }
 
-    /// Plans the policy routes, and writes down what they change before they are ever made.
+    /// Plans the policy routes, and writes down what they change before they are ever made, in the place of those
+    /// that were planned before.
     async fn plan(
         &mut self,
         config: &Config,
@@ -70,7 +71,8 @@ impl Diversion {
         let rules = plan(&config.host, &config.rules)?;
         let routes = PolicyRoutes::new(self.handle.clone(), &config.host, rules, self.sources);
         routes.check_table().await?;
-        journal.record(routes.changes())?;
+        let before = self.routes.take().map(|routes| routes.changes()).unwrap_or_default();
+        journal.exchange(&before, routes.changes())?;
         self.routes = Some(routes);
         Ok(())
     }
@@ -89,6 +91,21 @@ impl Diversion {
         self.withdraw("the interface's addresses have changed").await;
         self.sources = sources;
         self.plan(config, journal).await
+    }
+
+    /// Plans anew when the rules have changed. Meanwhile replies take the kernel's path.
+    pub(super) async fn follow_rules(
+        &mut self,
+        config: &Config,
+        journal: &mut Journal,
+    ) -> Result<(), SupervisorError> {
+        let was_installed = self.installed();
+        self.withdraw("the rules have changed").await;
+        self.plan(config, journal).await?;
+        if was_installed {
+            self.install().await;
+        }
+        Ok(())
     }
 
     /// Gives the TUN device [`ANCHOR`]. It goes with the device.

@@ -29,14 +29,18 @@
 //! | `asked` | who asks over the control socket, and what |
 //! | `tell` | the answer to `sluice stats` |
 //! | `switch` | features that are switched while it runs |
+//! | `reload` | the configuration read anew while it runs |
+//! | `orders` | what the data plane is told meanwhile, and who waits for the outcome |
 
 mod answerer;
 mod asked;
 mod diversion;
 mod error;
 mod mtu;
+mod orders;
 mod process;
 mod queues;
+mod reload;
 mod rings;
 mod rules;
 mod serve;
@@ -47,7 +51,7 @@ mod tick;
 mod watch;
 mod wire;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -56,7 +60,7 @@ pub use self::error::SupervisorError;
 pub use self::mtu::MtuError;
 use self::serve::Supervisor;
 use super::netlink;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 
 /// A configuration and the text it was read from, which the data plane reads once more.
 #[derive(Clone, Debug)]
@@ -69,14 +73,34 @@ pub struct Configured {
     pub config: Config,
 }
 
-/// SIGINT, SIGTERM and, when the terminal goes, SIGHUP: the wish to stop.
-struct StopSignals {
+impl Configured {
+    /// Reads `file`.
+    ///
+    /// # Errors
+    /// As for [`Config::load`].
+    pub fn read(file: &Path) -> Result<Self, ConfigError> {
+        let text = Config::read(file)?;
+        let config = Config::parse(&text, file)?;
+        Ok(Self { file: file.to_owned(), text, config })
+    }
+}
+
+/// What a signal wants.
+enum Wish {
+    /// SIGINT, SIGTERM: the end.
+    Stop(&'static str),
+    /// SIGHUP: the configuration read anew.
+    Reload,
+}
+
+/// The signals that are listened to.
+struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
 }
 
-impl StopSignals {
+impl Signals {
     fn listen() -> Result<Self, SupervisorError> {
         let listen = |kind| signal(kind).map_err(SupervisorError::Signals);
         Ok(Self {
@@ -86,16 +110,16 @@ impl StopSignals {
         })
     }
 
-    async fn recv(&mut self) -> &'static str {
+    async fn recv(&mut self) -> Wish {
         tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.hang_up.recv() => "SIGHUP",
+            _ = self.interrupt.recv() => Wish::Stop("SIGINT"),
+            _ = self.terminate.recv() => Wish::Stop("SIGTERM"),
+            _ = self.hang_up.recv() => Wish::Reload,
         }
     }
 }
 
-/// Runs until SIGINT, SIGTERM or SIGHUP, and leaves nothing behind.
+/// Runs until SIGINT or SIGTERM, and leaves nothing behind. SIGHUP has the configuration read anew.
 ///
 /// # Errors
 /// What kept it from starting, or from putting everything back.
@@ -104,7 +128,7 @@ pub async fn run(configured: Configured) -> Result<(), SupervisorError> {
         return Err(SupervisorError::NotRoot { uid: geteuid().as_raw() });
     }
     // First of all, so that a signal during the start puts back what the start has done.
-    let signals = StopSignals::listen()?;
+    let signals = Signals::listen()?;
     let handle = netlink::connect().map_err(SupervisorError::Netlink)?;
     Supervisor::new(configured, handle).run(signals).await
 }

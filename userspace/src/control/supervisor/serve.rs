@@ -12,14 +12,14 @@ use super::super::protocol::{Answer, Opened, Order, Setup};
 use super::super::socket::ControlSocket;
 use super::asked::Questions;
 use super::diversion::Diversion;
+use super::orders::Orders;
 use super::process::{DataPlane, Event};
 use super::rules::steering_rules;
 use super::served::Served;
-use super::switch::Switching;
 use super::tell::Askers;
 use super::watch::{self, Pulse};
 use super::wire::Wire;
-use super::{Configured, StopSignals, SupervisorError, queues};
+use super::{Configured, Signals, SupervisorError, Wish, queues};
 use crate::config::{Config, Mode};
 use crate::observe::report::WorkerReport;
 
@@ -35,6 +35,14 @@ pub(super) enum Phase {
     Running { since: u64, pulse: Pulse },
     /// It has ended and is started again at `until`.
     Waiting { until: Instant },
+}
+
+/// What the data plane was told last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    pub(super) features: FeatureSet,
+    /// Of the configuration.
+    pub(super) revision: u64,
 }
 
 /// The supervisor's whole state.
@@ -54,9 +62,10 @@ pub(super) struct Supervisor {
     pub(super) questions: Questions,
     /// Sluice's own features: from the configuration, and as they were switched since.
     pub(super) features: Features,
-    /// Those the data plane was told last.
-    pub(super) told: FeatureSet,
-    pub(super) switching: Switching,
+    /// How often what concerns the workers has changed in the configuration.
+    pub(super) revision: u64,
+    pub(super) told: Told,
+    pub(super) orders: Orders,
     pub(super) started: Instant,
     pub(super) restarts: u64,
     pub(super) last_end: Option<String>,
@@ -81,8 +90,9 @@ impl Supervisor {
             askers: Askers::default(),
             questions: Questions::default(),
             features: config.offload.features(config.mode),
-            told: FeatureSet::EMPTY,
-            switching: Switching::default(),
+            revision: 0,
+            told: Told::default(),
+            orders: Orders::default(),
             started: Instant::now(),
             restarts: 0,
             last_end: None,
@@ -99,13 +109,13 @@ impl Supervisor {
     }
 
     /// Serves until a signal or a failure, then puts everything back.
-    pub(super) async fn run(mut self, mut signals: StopSignals) -> Result<(), SupervisorError> {
+    pub(super) async fn run(mut self, mut signals: Signals) -> Result<(), SupervisorError> {
         let served = self.serve(&mut signals).await;
         let stopped = self.shut_down().await;
         served.and(stopped)
     }
 
-    async fn serve(&mut self, signals: &mut StopSignals) -> Result<(), SupervisorError> {
+    async fn serve(&mut self, signals: &mut Signals) -> Result<(), SupervisorError> {
         self.claim().await?;
         let socket = ControlSocket::open(&self.config().control.socket)?;
         self.start().await?;
@@ -113,10 +123,13 @@ impl Supervisor {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                signal = signals.recv() => {
-                    tracing::info!("{signal}: stopping");
-                    return Ok(());
-                }
+                wish = signals.recv() => match wish {
+                    Wish::Stop(signal) => {
+                        tracing::info!("{signal}: stopping");
+                        return Ok(());
+                    }
+                    Wish::Reload => self.reload(None).await,
+                },
                 event = next(&mut self.data_plane) => self.heard(event).await?,
                 Ok(asker) = socket.accept() => self.questions.hear(asker),
                 event = event(&mut self.wire) => self.follow_link(event).await,
@@ -139,22 +152,25 @@ impl Supervisor {
                 port.refuse_addresses(&self.handle).await?;
             }
             port.settle_queues(managed, &self.handle).await?;
+            if config.mode == Mode::Wire {
+                port.receive_all(&self.handle).await?;
+            }
         }
         queues::check(config, &self.ports)?;
         let rules = steering_rules(config);
         for port in &mut self.ports {
-            port.set_rules(&rules, config.worker.fail_open)?;
+            port.steering.set_rules(&rules, config.worker.fail_open)?;
         }
         Ok(())
     }
 
     /// Starts a data plane.
     pub(super) async fn start(&mut self) -> Result<(), SupervisorError> {
-        self.told = self.features.active();
+        self.told = Told { features: self.features.active(), revision: self.revision };
         let setup = Setup {
             file: self.configured.file.clone(),
             config: self.configured.text.clone(),
-            features: self.told,
+            features: self.told.features,
             ports: self.ports.iter().map(Served::setup).collect(),
             supervisor: std::process::id().cast_signed(),
         };
@@ -175,8 +191,8 @@ impl Supervisor {
                 result => return result,
             },
             Event::Answer(Answer::Report(workers)) => self.tell(workers),
-            Event::Answer(Answer::Switched(switched)) => self.switched(switched),
-            Event::Answer(Answer::Settled(_) | Answer::Stopped(_) | Answer::Failed { .. }) => {}
+            Event::Answer(Answer::Switched(done) | Answer::Settled(done)) => self.carried_out(done),
+            Event::Answer(Answer::Stopped(_) | Answer::Failed { .. }) => {}
             Event::Ended(why) => return self.ended(why).await,
         }
         Ok(())
@@ -195,16 +211,17 @@ impl Supervisor {
         if let Some(data_plane) = &mut self.data_plane {
             data_plane.order(&Order::Go).await.map_err(SupervisorError::Start)?;
         }
-        self.bound_features(&opened).await;
+        self.bound_features(&opened);
         self.opened = Some(opened);
         self.phase = Phase::Running { since: watch::now(), pulse: Pulse::Late(Duration::ZERO) };
+        self.catch_up().await;
         Ok(())
     }
 
     /// The data plane has ended: replies go the kernel's way until the next one runs.
     pub(super) async fn ended(&mut self, why: String) -> Result<(), SupervisorError> {
         self.withdraw("the data plane has ended").await;
-        self.give_up_switching(true);
+        self.give_up_waiting(true);
         let lived = self.data_plane.take().map_or(Duration::ZERO, |ended| ended.age());
         self.opened = None;
         if !self.ran {

@@ -2,11 +2,9 @@
 
 use std::os::fd::BorrowedFd;
 use std::path::Path;
-use std::time::Duration;
 
 use nix::net::if_::if_nametoindex;
 use rtnetlink::Handle;
-use sluice_common::classify::Rule;
 use sluice_common::reason::VerdictReason;
 use tokio::time::Instant;
 
@@ -59,13 +57,19 @@ impl Served {
         let nic = Nic::find(&port.iface).await?;
         let link = Link::find(handle, &port.iface).await?;
         let taking = mtu::taking(&nic, &xdp_capabilities(&nic).await?, port.xdp)?;
-        let steering = Steering::load_for(taking.buffers)?;
         let mut journal = Journal::open(state_dir, &port.iface)?;
         let left = journal.changes().len();
         if left > 0 {
             tracing::warn!("undoing {left} changes that an earlier sluice left behind");
         }
         journal.undo(handle).await?;
+        let steering = match Steering::load_for(taking.buffers) {
+            Ok(steering) => steering,
+            Err(error) => {
+                journal.remove()?;
+                return Err(error.into());
+            }
+        };
         Ok(Self {
             port: port.clone(),
             queues: Vec::new(),
@@ -109,15 +113,6 @@ impl Served {
         })
     }
 
-    /// Replaces the rules.
-    pub(super) fn set_rules(
-        &mut self,
-        rules: &[Rule],
-        fail_open: Duration,
-    ) -> Result<(), SteerError> {
-        self.steering.set_rules(rules, fail_open)
-    }
-
     /// What the data plane is to open of it.
     pub(super) fn setup(&self) -> PortSetup {
         let multi_buffer = self.taking.buffers == Buffers::Several;
@@ -155,13 +150,12 @@ impl Served {
         Peer { index: self.link.index, mtu: self.link.mtu }
     }
 
-    /// Has it receive what is addressed to others, and leave VLAN tags in the packets.
+    /// Has it receive what is addressed to others, and all of that: VLAN tags too.
     pub(super) async fn receive_all(&mut self, handle: &Handle) -> Result<(), SupervisorError> {
-        if let Some(change) = Change::promiscuous(handle, &self.link).await? {
+        let tags = keep_tags(self.iface()).await?.into_iter().map(Change::Feature);
+        let promiscuous = Change::promiscuous(handle, &self.link).await?;
+        for change in tags.chain(promiscuous) {
             self.journal.apply(change, handle).await?;
-        }
-        for change in keep_tags(self.iface()).await? {
-            self.journal.apply(Change::Feature(change), handle).await?;
         }
         Ok(())
     }

@@ -1,40 +1,17 @@
 //! Switching features while it runs. The supervisor remembers what is asked for, so that the next data
 //! plane starts with it.
 
-use std::collections::VecDeque;
-use std::time::Duration;
-
-use sluice_common::offload::features::{Change, Feature, FeatureRefused, Features, Limits};
+use sluice_common::offload::features::{Change, Feature, FeatureRefused, Limits};
 use tokio::net::UnixStream;
-use tokio::time::Instant;
 
-use super::super::protocol::{Opened, Order, Switched};
+use super::super::protocol::Opened;
 use super::super::request::{ChangeReport, SetReply, SetReport};
 use super::asked::answer;
-use super::serve::{Phase, Supervisor};
+use super::orders::Hears;
+use super::serve::Supervisor;
 use super::served::Served;
 use crate::config::OWN_FEATURES;
 use crate::observe::report::FeatureReport;
-
-/// How long the data plane may take to say what came of an order, before the answer goes without it.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// What is said where the data plane is not there to do it.
-const LATER: &str = "the data plane is not running now; in force as soon as it is";
-
-/// Those who wait for the data plane to have switched, in the order in which it was told.
-#[derive(Debug, Default)]
-pub(super) struct Switching {
-    waiting: VecDeque<Waiting>,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    asker: UnixStream,
-    report: SetReport,
-    before: Features,
-    since: Instant,
-}
 
 impl Supervisor {
     /// Somebody wants features switched.
@@ -47,7 +24,9 @@ impl Supervisor {
         let before = self.features;
         match wished(wish).and_then(|wish| self.switch(iface, &wish)) {
             Err(message) => answer(asker, &SetReply::Refused { message }),
-            Ok(report) => self.put_in_force(asker, report, before).await,
+            Ok(report) => {
+                self.put_in_force(false, Hears::Switch { asker, report, before }).await;
+            }
         }
     }
 
@@ -70,69 +49,10 @@ impl Supervisor {
         Ok(SetReport { changes, later: None, features })
     }
 
-    async fn put_in_force(&mut self, asker: UnixStream, mut report: SetReport, before: Features) {
-        let active = self.features.active();
-        let order = Order::Switch(active);
-        let told = match (&mut self.data_plane, self.phase) {
-            (Some(data_plane), Phase::Running { .. }) => data_plane.order(&order).await.is_ok(),
-            _ => false,
-        };
-        if told {
-            self.told = active;
-            let since = Instant::now();
-            self.switching.waiting.push_back(Waiting { asker, report, before, since });
-        } else {
-            report.later = Some(LATER.to_owned());
-            answer(asker, &SetReply::Done(report));
-        }
-    }
-
-    /// The data plane says what came of the oldest order.
-    pub(super) fn switched(&mut self, switched: Switched) {
-        let Some(Waiting { asker, mut report, before, .. }) = self.switching.waiting.pop_front()
-        else {
-            return;
-        };
-        match switched {
-            Switched::Done => {}
-            Switched::Late(queues) => {
-                report.later = Some(format!(
-                    "the workers of queues {queues:?} are busy; in force there at the end of their turn"
-                ));
-            }
-            Switched::Refused(message) => {
-                tracing::error!("features stay as they were: {message}");
-                self.features = before;
-                return answer(asker, &SetReply::Refused { message });
-            }
-        }
-        answer(asker, &SetReply::Done(report));
-    }
-
-    /// Answers those whom the data plane has left waiting: all, where it has ended, else those who have
-    /// waited long enough.
-    pub(super) fn give_up_switching(&mut self, ended: bool) {
-        let is_over = |waiting: &Waiting| ended || waiting.since.elapsed() >= PATIENCE;
-        while self.switching.waiting.front().is_some_and(is_over) {
-            let Some(Waiting { asker, mut report, .. }) = self.switching.waiting.pop_front() else {
-                return;
-            };
-            report.later = Some(LATER.to_owned());
-            answer(asker, &SetReply::Done(report));
-        }
-    }
-
-    /// What the kernel under a new data plane can bounds the features, and what was switched while it
-    /// opened goes to it.
-    pub(super) async fn bound_features(&mut self, opened: &Opened) {
+    /// What the kernel under a new data plane can bounds the features.
+    pub(super) fn bound_features(&mut self, opened: &Opened) {
         let limits = bounded(self.features.limits(), opened);
         self.features = self.features.within(limits);
-        let active = self.features.active();
-        if let (true, Some(data_plane)) = (active != self.told, &mut self.data_plane) {
-            self.told = active;
-            // One that cannot be told has ended, and that is heard of.
-            let _ = data_plane.order(&Order::Switch(active)).await;
-        }
     }
 }
 

@@ -41,7 +41,7 @@ impl Supervisor {
         if self.askers.are_impatient() {
             self.tell(Vec::new());
         }
-        self.give_up_switching(false);
+        self.give_up_waiting(false);
         Ok(())
     }
 

@@ -61,7 +61,7 @@ impl Supervisor {
         fit_modes(a, b).await?;
         if moved || wire.links.is_none() {
             let mirrors = self.configured.config.wire.link == Links::Mirror;
-            wire.links = Some(watch_links(&self.handle, a, b, mirrors).await?);
+            wire.links = Some(open_links(&self.handle, a, b, mirrors).await?);
         }
         let (ifaces, mtus) = ([a.iface(), b.iface()], [a.as_peer().mtu, b.as_peer().mtu]);
         let config = &self.configured.config.wire;
@@ -76,6 +76,27 @@ impl Supervisor {
         let Some(wire) = &mut self.wire else { return };
         if let Some(answerer) = &mut wire.answerer {
             wire.answered += answerer.answer(watch::now(), is_alone);
+        }
+    }
+
+    /// Watches the links anew, once it is another thing that is done about them.
+    pub(super) async fn watch_links(&mut self) {
+        let (Some(wire), [a, b]) = (&mut self.wire, &mut *self.ports) else { return };
+        if wire.links.is_none() {
+            return;
+        }
+        let mirrors = self.configured.config.wire.link == Links::Mirror;
+        match open_links(&self.handle, a, b, mirrors).await {
+            Ok(links) => wire.links = Some(links),
+            Err(error) => tracing::error!("{error}"),
+        }
+    }
+
+    /// Answers by what the configuration says now.
+    pub(super) fn switch_answers(&mut self) {
+        let config = &self.configured.config.wire;
+        if let Some(answerer) = self.wire.as_mut().and_then(|wire| wire.answerer.as_mut()) {
+            answerer.switch(config.icmp_from, config.icmp_rate);
         }
     }
 
@@ -126,7 +147,7 @@ async fn fit_mode(own: &mut Served, other: &Served) -> Result<bool, SupervisorEr
 }
 
 /// Watches the links anew. What was held down before is set up: the new watch does not know of it.
-async fn watch_links(
+async fn open_links(
     handle: &Handle,
     a: &mut Served,
     b: &mut Served,
