@@ -27,7 +27,9 @@ fn whim(turn: u64) -> String {
     let more = match turn % 4 {
         0 => "",
         1 => "[[rule]]\nsrc = \"10.0.0.0/8\"\naction = \"drop\"\n",
-        2 => "[wire]\nicmp_rate = 7\n[stage]\nkind = \"rewrite\"\n",
+        2 => {
+            "[wire]\nicmp_rate = 7\n[stage]\nkind = \"rewrite\"\n[[stage.rewrite]]\nout = \"right0\"\nvlan = { 10 = 20 }\n"
+        }
         _ => {
             "[[rule]]\nproto = \"udp\"\ndst_port = \"9000-9999\"\naction = \"pass\"\n[offload]\nudp_gro = false\n"
         }
