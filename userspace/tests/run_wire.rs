@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
 use sluice_lab::{
-    B_V4, B_V6, LEFT, RIGHT, Sluice, Stats, Stream, WireLab, WireWiring, connect, transfer,
-    wait_until,
+    B_V4, B_V6, LEFT, Namespace, RIGHT, Sluice, Stats, Stream, WireLab, WireWiring, connect,
+    transfer, wait_until,
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sluice");
@@ -294,6 +294,41 @@ fn another_mtu_is_noticed() -> Result<()> {
     Ok(())
 }
 
+/// Waits until the host has learnt that packets to `to` may have `mtu` bytes, sending large ones meanwhile.
+fn await_path_mtu(host: &Namespace, to: &str, mtu: u32) -> Result<()> {
+    wait_until("it is told how large packets may be", LIMIT, || {
+        // It fails, as it should.
+        let _ = host.exec("ping", &format!("-c 1 -W 1 -M do -s 3000 {to}"));
+        let route = host.ip(&format!("route get {to}")).ok()?;
+        route.contains(&format!("mtu {mtu}")).then_some(())
+    })
+}
+
+#[test]
+fn what_is_too_large_is_answered_while_nobody_works_in_its_vlan_too() -> Result<()> {
+    let lab = WireLab::wired(WireWiring { mtu: [9000, 1500], ..WireWiring::default() })?;
+    for (host, name, number) in [(&lab.a, "a0", 1), (&lab.b, "b0", 2)] {
+        host.ip_batch(&format!(
+            "link add link {name} name v5 type vlan id 5\nlink set v5 up\n\
+             address add 198.51.100.{number}/24 dev v5\naddress add 2001:db8:5::{number}/64 dev v5 nodad\n"
+        ))?;
+    }
+    let mut sluice = start(&lab)?;
+    kill(sluice.data_plane()?, Signal::SIGSTOP)?;
+    wait_until("it is stalled", LIMIT, || {
+        sluice.stats().ok().filter(|stats| stats.0["state"] == "stalled").map(drop)
+    })?;
+    for to in ["192.0.2.2", "2001:db8::2", "198.51.100.2", "2001:db8:5::2"] {
+        await_path_mtu(&lab.a, to, 1500).with_context(|| to.to_owned())?;
+    }
+    let answered = sluice.stats()?.answered();
+    assert!(answered >= 4, "{answered} were answered");
+    kill(sluice.data_plane()?, Signal::SIGCONT)?;
+    sluice.stop()?;
+    assert_nothing_left(&lab, sluice.folder());
+    Ok(())
+}
+
 #[test]
 fn a_port_taken_away_and_made_anew_is_served_again() -> Result<()> {
     let lab = WireLab::new()?;
@@ -323,7 +358,7 @@ fn a_port_taken_away_and_made_anew_is_served_again() -> Result<()> {
 fn a_lost_link_is_mirrored_where_that_is_asked_for() -> Result<()> {
     let lab = WireLab::new()?;
     let mut sluice = start_with(&lab, &format!("{CONFIG}\n[wire]\nlink = \"mirror\"\n"))?;
-    let has = |host: &sluice_lab::Namespace, link: &str, what: &str| {
+    let has = |host: &Namespace, link: &str, what: &str| {
         host.ip(&format!("link show {link}")).is_ok_and(|told| told.contains(what))
     };
     lab.a.ip("link set a0 down")?;

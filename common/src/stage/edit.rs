@@ -204,8 +204,7 @@ fn change(packet: &mut [u8], at: usize, to: impl FnOnce(u16) -> u16) {
     }
 }
 
-/// A complete checksum once the sum of what it covers changes by `change`. No change is none, bit for bit:
-/// 0 and 0xFFFF are the same sum.
+/// A complete checksum once the sum of what it covers changes by `change`.
 fn complete(checksum: u16, change: Sum) -> u16 {
-    if change == Sum::default() { checksum } else { (Sum::of(!checksum) + change).checksum() }
+    (Sum::of(!checksum) + change).checksum()
 }

@@ -1,10 +1,9 @@
 //! Connections go over to Sluice and back, however it ends.
 
-use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::Result;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 use sluice_lab::{DUT, DUT_V4, DUT_V6, Lab, Sender, Sluice, Stats, Stream, wait_until};
 
 use crate::bed::{LIMIT, STEERED, STEERED_TOO, alone, assert_sound, start};
@@ -64,12 +63,12 @@ fn a_connection_survives_every_way_sluice_can_start_and_end() -> Result<()> {
     await_taken(&sluice)?;
     streams.go_on("a start")?;
 
-    kill_data_plane(&mut sluice)?;
+    sluice.kill_data_plane()?;
     streams.go_on("SIGKILL to the data plane")?;
     await_taken(&sluice)?;
     streams.go_on("its return")?;
 
-    stall_data_plane(&sluice)?;
+    sluice.stall_data_plane(Duration::from_secs(2))?;
     streams.go_on("SIGSTOP for two seconds and SIGCONT")?;
     await_taken(&sluice)?;
     streams.go_on("the return from the stall")?;
@@ -84,26 +83,6 @@ fn a_connection_survives_every_way_sluice_can_start_and_end() -> Result<()> {
     streams.finish()?;
     assert_sound(&sluice)?;
     sluice.stop()
-}
-
-/// Returns once another data plane runs.
-fn kill_data_plane(sluice: &mut Sluice) -> Result<()> {
-    let old = sluice.data_plane()?;
-    kill(old, Signal::SIGKILL)?;
-    wait_until("the supervisor has started another data plane", LIMIT, || {
-        let another = sluice.data_plane().is_ok_and(|new| new != old);
-        (another && sluice.stats().is_ok_and(|stats| stats.running())).then_some(())
-    })
-}
-
-/// The two seconds are the stall itself.
-fn stall_data_plane(sluice: &Sluice) -> Result<()> {
-    let data_plane = sluice.data_plane()?;
-    kill(data_plane, Signal::SIGSTOP)?;
-    sleep(Duration::from_secs(2));
-    kill(data_plane, Signal::SIGCONT)?;
-    assert_eq!(sluice.data_plane()?, data_plane, "a stall is no reason to start another");
-    Ok(())
 }
 
 #[test]

@@ -129,6 +129,9 @@ pub enum SupervisorError {
         /// What the kernel said.
         source: rtnetlink::Error,
     },
+    /// No packet socket.
+    #[error("cannot open a packet socket on a port of the wire: {0}")]
+    Answerer(#[source] io::Error),
     /// The control socket.
     #[error(transparent)]
     Socket(#[from] SocketError),

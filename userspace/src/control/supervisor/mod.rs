@@ -25,12 +25,14 @@
 //! | `wire` | what there is between the ports of a wire |
 //! | `watch` | judging the workers by their signs of life |
 //! | `rings` | a driver that never looks at a restarted data plane's rings |
+//! | `answerer` | answers to senders of what is too large, while no worker gives them |
 //! | `asked` | who asks over the control socket, and what |
 //! | `tell` | the answer to `sluice stats` |
 //! | `switch` | features that are switched while it runs |
 //! | `reload` | the configuration read anew while it runs |
 //! | `orders` | what the data plane is told meanwhile, and who waits for the outcome |
 
+mod answerer;
 mod asked;
 mod diversion;
 mod error;

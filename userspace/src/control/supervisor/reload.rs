@@ -76,6 +76,9 @@ impl Supervisor {
             self.features = features.within(Limits { able, ..*features.limits() });
         }
         let (rules, link) = (new.rules != old.rules, new.wire.link != old.wire.link);
+        if answers(new) != answers(&old) {
+            self.answer_anew();
+        }
         if rules {
             self.follow_rules().await;
         }

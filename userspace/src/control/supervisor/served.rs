@@ -150,12 +150,13 @@ impl Served {
         Peer { index: self.link.index, mtu: self.link.mtu }
     }
 
-    /// Has it receive what is addressed to others, and all of that: VLAN tags too.
+    /// Has it receive what is addressed to others, and leave VLAN tags in the packets.
     pub(super) async fn receive_all(&mut self, handle: &Handle) -> Result<(), SupervisorError> {
-        let tags = keep_tags(self.iface()).await?.into_iter().map(Change::Feature);
-        let promiscuous = Change::promiscuous(handle, &self.link).await?;
-        for change in tags.chain(promiscuous) {
+        if let Some(change) = Change::promiscuous(handle, &self.link).await? {
             self.journal.apply(change, handle).await?;
+        }
+        for change in keep_tags(self.iface()).await? {
+            self.journal.apply(Change::Feature(change), handle).await?;
         }
         Ok(())
     }

@@ -98,6 +98,7 @@ impl Supervisor {
                 last_end: self.last_end.clone(),
             },
             host: self.diversion.as_ref().map(|diversion| self.host(diversion)),
+            answered: self.wire.as_ref().map(|wire| wire.answered),
             rules: self.rules(&counted),
             features: FeatureReport::all(&self.features, OWN_FEATURES),
             verdicts: sum(ports.iter().map(|port| &port.verdicts)),

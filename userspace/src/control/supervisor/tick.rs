@@ -37,6 +37,7 @@ impl Supervisor {
         }
         self.look_at_interfaces().await;
         self.look_at_rings().await;
+        self.answer();
         if self.askers.are_impatient() {
             self.tell(Vec::new());
         }
@@ -111,6 +112,7 @@ impl Supervisor {
         if let Err(error) = introduce(a, b) {
             tracing::error!("{error}");
         }
+        self.answer_anew();
         self.kill(&why);
     }
 

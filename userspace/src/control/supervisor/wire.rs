@@ -5,9 +5,11 @@ use rtnetlink::Handle;
 use super::super::journal::Change;
 use super::super::mirror::{Event, Watch};
 use super::SupervisorError;
-use super::serve::Supervisor;
+use super::answerer::Answerer;
+use super::serve::{Phase, Supervisor};
 use super::served::Served;
-use crate::config::{Links, XdpMode};
+use super::watch::{self, Pulse};
+use crate::config::{self, Links, XdpMode};
 use crate::steer::{End, bypass_mode};
 
 /// How often to ask how the programs are to be attached: each may have to move to the generic hook once, and the
@@ -19,6 +21,10 @@ const ROUNDS: usize = 3;
 pub(super) struct Wire {
     /// The links of both ports, once they are there.
     links: Option<Watch>,
+    /// Who answers while no worker does.
+    answerer: Option<Answerer>,
+    /// Answers it has given so far.
+    pub(super) answered: u64,
 }
 
 impl Wire {
@@ -55,9 +61,22 @@ impl Supervisor {
         fit_modes(a, b).await?;
         if moved || wire.links.is_none() {
             let mirrors = self.configured.config.wire.link == Links::Mirror;
-            wire.links = Some(watch(&self.handle, a, b, mirrors).await?);
+            wire.links = Some(watch_links(&self.handle, a, b, mirrors).await?);
         }
+        wire.answerer = Some(answerer(a, b, &self.configured.config.wire)?);
         Ok(())
+    }
+
+    /// Answers otherwise from now on: the configuration or an MTU is another.
+    pub(super) fn answer_anew(&mut self) {
+        let (Some(wire), [a, b]) = (&mut self.wire, &*self.ports) else { return };
+        if wire.answerer.is_none() {
+            return;
+        }
+        match answerer(a, b, &self.configured.config.wire) {
+            Ok(answerer) => wire.answerer = Some(answerer),
+            Err(error) => tracing::error!("{error}"),
+        }
     }
 
     /// Watches the links anew, once it is another thing that is done about them.
@@ -67,9 +86,18 @@ impl Supervisor {
             return;
         }
         let mirrors = self.configured.config.wire.link == Links::Mirror;
-        match watch(&self.handle, a, b, mirrors).await {
+        match watch_links(&self.handle, a, b, mirrors).await {
             Ok(links) => wire.links = Some(links),
             Err(error) => tracing::error!("{error}"),
+        }
+    }
+
+    /// Answers what is too large, unless the workers do.
+    pub(super) fn answer(&mut self) {
+        let is_alone = !matches!(self.phase, Phase::Running { pulse: Pulse::Alive, .. });
+        let Some(wire) = &mut self.wire else { return };
+        if let Some(answerer) = &mut wire.answerer {
+            wire.answered += answerer.answer(watch::now(), is_alone);
         }
     }
 
@@ -82,6 +110,12 @@ impl Supervisor {
             tracing::error!("{error}");
         }
     }
+}
+
+fn answerer(a: &Served, b: &Served, config: &config::Wire) -> Result<Answerer, SupervisorError> {
+    let (ifaces, mtus) = ([a.iface(), b.iface()], [a, b].map(|port| port.as_peer().mtu));
+    Answerer::open(ifaces, mtus, config.icmp_from, config.icmp_rate)
+        .map_err(SupervisorError::Answerer)
 }
 
 /// Tells each program where the other port is, and how large its packets may be.
@@ -120,7 +154,7 @@ async fn fit_mode(own: &mut Served, other: &Served) -> Result<bool, SupervisorEr
 }
 
 /// Watches the links anew. What was held down before is set up: the new watch does not know of it.
-async fn watch(
+async fn watch_links(
     handle: &Handle,
     a: &mut Served,
     b: &mut Served,

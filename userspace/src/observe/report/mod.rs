@@ -41,6 +41,9 @@ pub struct Report {
     pub ports: Vec<PortReport>,
     /// In host mode, the TUN device and the policy routes.
     pub host: Option<HostReport>,
+    /// In wire mode, how many senders of what was too large were answered while no worker did.
+    #[serde(default)]
+    pub answered: Option<u64>,
     /// The steering rules in order.
     pub rules: Vec<RuleReport>,
     /// Sluice's own features, by the names of `ethtool -k`, as they are in force.

@@ -54,6 +54,9 @@ fn about(report: &Report) -> Table {
             table.add_row([format!("queue {}", queue.queue), queue_text(queue)]);
         }
     }
+    if let Some(answered) = report.answered {
+        table.add_row(["answered meanwhile", &format!("{answered} senders of what was too large")]);
+    }
     if let Some(host) = host {
         table.add_row(["TUN device", &host.tun]);
         table.add_row(["policy routes", &routes_text(host)]);
@@ -240,6 +243,7 @@ mod tests {
                 routes_installed: false,
                 table: 5154,
             }),
+            answered: None,
             rules: vec![RuleReport {
                 rule: "proto tcp".into(),
                 action: "steer".into(),

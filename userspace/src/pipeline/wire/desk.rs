@@ -31,7 +31,7 @@ impl<'u, T> Desk<'_, 'u, T> {
     }
 
     /// The way to the local kernel.
-    pub(super) const fn to_host(&mut self) -> ToHost<'_, 'u, T> {
+    pub(super) const fn way_to_host(&mut self) -> ToHost<'_, 'u, T> {
         let Self { pool, host, backlog, counts, latency, .. } = self;
         ToHost { host, pool, backlog, counts, latency }
     }

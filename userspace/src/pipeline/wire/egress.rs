@@ -188,7 +188,7 @@ impl<'u, S: Stage, T: HostPort> Egress<'_, 'u, S, T> {
     fn hand_to_host(&mut self, mut train: Train<Frame<'u, Packet>>, judged: &Judged) {
         judged.edit(&mut train);
         self.desk.side(self.side).to_host_packets += train.packets().len() as u64;
-        self.desk.to_host().hand(train);
+        self.desk.way_to_host().hand(train);
     }
 
     pub(super) fn discard(&mut self, train: Train<Frame<'u, Packet>>, reason: DropReason) {

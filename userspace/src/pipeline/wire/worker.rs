@@ -203,7 +203,6 @@ impl<'u, N: FramePort<'u>, T: HostPort, S: Stage> WireWorker<'u, N, T, S> {
     }
 
     /// What handles packets, what has come, and what they are handled with.
-    #[expect(clippy::type_complexity, reason = "three parts of the worker, borrowed at once")]
     fn parts(&mut self) -> (&mut Engine<'u, S>, &mut Vec<Frame<'u, Packet>>, Desk<'_, 'u, T>) {
         let desk = Desk {
             pool: &mut self.pool,
@@ -225,7 +224,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, S: Stage> WireWorker<'u, N, T, S> {
 
     /// What waits for the local kernel, if a stage has handed it anything.
     fn retry_host(&mut self) {
-        self.parts().2.to_host().retry();
+        self.parts().2.way_to_host().retry();
         self.engine.recycle_spent(self.backlog.spent());
     }
 
@@ -398,7 +397,7 @@ where
     }
 
     fn abandon(&mut self) {
-        self.parts().2.to_host().abandon();
+        self.parts().2.way_to_host().abandon();
         if let Some(crew) = &mut self.crew {
             crew.recall(&mut self.pool);
         }

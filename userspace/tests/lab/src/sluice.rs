@@ -3,9 +3,11 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
@@ -100,6 +102,47 @@ impl Sluice {
     /// Where there is none just now.
     pub fn data_plane(&self) -> Result<Pid> {
         self.process.children().first().copied().context("there is no data plane just now")
+    }
+
+    /// Kills the data plane and waits until another one carries traffic.
+    ///
+    /// # Errors
+    /// Where none does.
+    pub fn kill_data_plane(&self) -> Result<()> {
+        let old = self.data_plane()?;
+        kill(old, Signal::SIGKILL)?;
+        wait_until("the supervisor has started another data plane", LIMIT, || {
+            let another = self.data_plane().is_ok_and(|new| new != old);
+            (another && self.stats().is_ok_and(|stats| stats.running())).then_some(())
+        })
+        .map_err(|error| self.explain(error))
+    }
+
+    /// Stops the data plane from running for so long.
+    ///
+    /// # Errors
+    /// Where the supervisor starts another one instead.
+    pub fn stall_data_plane(&self, time: Duration) -> Result<()> {
+        let stalled = self.data_plane()?;
+        kill(stalled, Signal::SIGSTOP)?;
+        sleep(time);
+        kill(stalled, Signal::SIGCONT)?;
+        ensure!(self.data_plane()? == stalled, "a stall is no reason to start another");
+        Ok(())
+    }
+
+    /// Whether every frame is where it should be, and the data plane that started is the one that runs.
+    ///
+    /// # Errors
+    /// What is wrong, and what it logged.
+    pub fn ensure_sound(&self) -> Result<()> {
+        // On a busy machine the workers may take longer to say than whoever asks is kept waiting.
+        let stats = wait_until("the workers say what they have", LIMIT, || {
+            self.stats().ok().filter(Stats::has_workers)
+        })?;
+        ensure!(stats.ledger_intact(), "the ledger does not add up: {:#}", stats.0["workers"]);
+        ensure!(stats.restarts() == 0, "the data plane ended: {}", self.log());
+        Ok(())
     }
 
     /// What `sluice stats --json` answers.

@@ -54,6 +54,29 @@ impl Stats {
         self.0["state"] == "running"
     }
 
+    /// Whether the workers have said what they counted.
+    #[must_use]
+    pub fn has_workers(&self) -> bool {
+        self.workers().next().is_some()
+    }
+
+    /// In wire mode, how many senders of what was too large the supervisor has answered.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.0["answered"].as_u64().unwrap_or(0)
+    }
+
+    /// How many packets each worker of wire mode has sent on its way as they came.
+    #[must_use]
+    pub fn shares(&self) -> Vec<u64> {
+        let share = |worker: &Value| {
+            let sides = worker["sides"].as_array().into_iter().flatten();
+            let forwarded = |side: &Value| side["counters"]["forwarded_packets"].as_u64();
+            sides.filter_map(forwarded).sum()
+        };
+        self.workers().map(share).collect()
+    }
+
     /// How often the data plane was started again.
     #[must_use]
     pub fn restarts(&self) -> u64 {

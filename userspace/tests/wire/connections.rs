@@ -1,0 +1,78 @@
+//! What programs send to each other arrives, whatever the wire does.
+
+use std::net::{IpAddr, SocketAddr};
+use std::thread;
+
+use anyhow::{Result, ensure};
+use sluice_lab::{
+    A_V4, A_V6, B_V4, B_V6, Datagrams, Fared, Impairment, Namespace, Pace, WireLab, resent,
+    transfer,
+};
+
+use crate::bed::LIMIT;
+
+const MIB: u64 = 1 << 20;
+
+/// Loses and reorders as much as a bad wire in the open does.
+pub(crate) const IMPAIRED: Impairment = Impairment { loss: 0.01, reorder: 0.05, seed: 1 };
+
+/// Each way over each family: who sends, who receives, and the receiver's address.
+fn ways(lab: &WireLab) -> [(&Namespace, &Namespace, IpAddr); 4] {
+    [
+        (&lab.a, &lab.b, B_V4.into()),
+        (&lab.b, &lab.a, A_V4.into()),
+        (&lab.a, &lab.b, B_V6.into()),
+        (&lab.b, &lab.a, A_V6.into()),
+    ]
+}
+
+/// One file after the other.
+pub(crate) fn files(lab: &WireLab) -> Result<()> {
+    let file = |(from, to, address)| transfer(from, to, SocketAddr::new(address, 5000), 64 * MIB);
+    ways(lab).into_iter().try_for_each(file)
+}
+
+/// Sixty-four files at once, as many each way.
+pub(crate) fn many(lab: &WireLab) -> Result<()> {
+    thread::scope(|scope| {
+        let files: Vec<_> = ways(lab)
+            .into_iter()
+            .cycle()
+            .zip(5000..5064)
+            .map(|((from, to, address), port)| {
+                scope.spawn(move || transfer(from, to, SocketAddr::new(address, port), 2 * MIB))
+            })
+            .collect();
+        files.into_iter().try_for_each(|file| file.join().expect("a transfer does not panic"))
+    })
+}
+
+/// Flows of datagrams, all ways at once: nothing is lost, doubled or overtaken.
+pub(crate) fn datagrams(lab: &WireLab) -> Result<()> {
+    let pace = Pace { flows: 5, per_second: 2_000, size: 1200 };
+    let start =
+        |(from, to, address)| Datagrams::start(from, to, SocketAddr::new(address, 6000), pace);
+    let loads = ways(lab).map(start);
+    for load in loads {
+        let load = load?;
+        load.await_arrivals(1_000, LIMIT)?;
+        for fared in load.finish()? {
+            let sent = fared.sent;
+            ensure!(fared == Fared { sent, received: sent, ..Fared::default() }, "{fared:?}");
+        }
+    }
+    Ok(())
+}
+
+/// As [`files`], smaller, and how many segments were sent again.
+pub(crate) fn files_resent(lab: &WireLab) -> Result<u64> {
+    let counted = || anyhow::Ok(resent(&lab.a)? + resent(&lab.b)?);
+    let before = counted()?;
+    for (from, to, address) in ways(lab) {
+        transfer(from, to, SocketAddr::new(address, 5000), 16 * MIB)?;
+    }
+    let resent = counted()? - before;
+    // A hundredth of 23,000 packets.
+    ensure!(resent > 100, "{resent} segments were sent again: the wire is not impaired");
+    Ok(resent)
+}

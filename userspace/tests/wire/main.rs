@@ -1,0 +1,24 @@
+//! A bump in the wire, between two hosts of one subnet. Needs root.
+//!
+//! What is asked of Sluice in wire mode is asked of the kernel's own bridge first: it shows that the tests can be
+//! passed, and is what Sluice is compared with.
+//!
+//! | module | what it shows |
+//! |---|---|
+//! | `bridge` | the kernel's bridge passes |
+//! | `sluice` | Sluice passes as well |
+//! | `translation` | between networks of different MTU |
+//! | `faults` | connections go on when the data plane does not |
+//! | `connections` | what programs send to each other arrives, whatever the wire does |
+//! | `unchanged` | what crosses with one MTU on both sides is the same, byte for byte and in order |
+//! | `frames` | frames of every kind, as many as wanted |
+//! | `bed` | what all of them stand on |
+
+mod bed;
+mod bridge;
+mod connections;
+mod faults;
+mod frames;
+mod sluice;
+mod translation;
+mod unchanged;

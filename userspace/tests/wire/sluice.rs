@@ -1,0 +1,130 @@
+//! Sluice passes as well.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use sluice_lab::{Sluice, Stats, WireLab, WireWiring};
+
+use crate::bed::alone;
+use crate::connections::{self, IMPAIRED};
+use crate::unchanged::{self, Way};
+
+/// Wire mode between the lab's two hosts, for all of TCP and UDP.
+pub(crate) const CONFIG: &str = r#"
+mode = "wire"
+
+[[port]]
+iface = "left0"
+
+[[port]]
+iface = "right0"
+
+[[rule]]
+proto = "tcp"
+action = "steer"
+
+[[rule]]
+proto = "udp"
+action = "steer"
+"#;
+
+/// Starts Sluice between the lab's two hosts.
+pub(crate) fn start_wire(lab: &WireLab, config: &str) -> Result<Sluice> {
+    Sluice::start(&lab.dut, Path::new(env!("CARGO_BIN_EXE_sluice")), config)
+}
+
+/// Lets `test` run over Sluice, and returns what it counted.
+fn over_sluice(
+    wiring: WireWiring,
+    config: &str,
+    test: impl FnOnce(&WireLab) -> Result<()>,
+) -> Result<Stats> {
+    let _alone = alone();
+    let lab = WireLab::wired(wiring)?;
+    let mut sluice = start_wire(&lab, config)?;
+    test(&lab)?;
+    sluice.ensure_sound()?;
+    let stats = sluice.stats()?;
+    sluice.stop()?;
+    Ok(stats)
+}
+
+/// Packets went through Sluice both ways, and made trains.
+fn ensure_carried(stats: &Stats, packets: u64) -> Result<()> {
+    for side in stats.crossed() {
+        ensure!(side.received_packets > packets, "only {side:?}");
+        ensure!(side.sent_packets > packets, "only {side:?}");
+        ensure!(side.coalesced() > 1.1, "hardly anything was coalesced: {side:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn files_cross_both_ways() -> Result<()> {
+    let stats = over_sluice(WireWiring::default(), CONFIG, connections::files)?;
+    // Twice 64 MiB each way, and acknowledgements.
+    ensure_carried(&stats, 2 * (64 << 20) / 1500)
+}
+
+#[test]
+fn many_connections_cross_at_once() -> Result<()> {
+    let stats = over_sluice(WireWiring::default(), CONFIG, connections::many)?;
+    ensure_carried(&stats, 32 * (2 << 20) / 1500)
+}
+
+#[test]
+fn datagrams_cross_both_ways() -> Result<()> {
+    let stats = over_sluice(WireWiring::default(), CONFIG, connections::datagrams)?;
+    for side in stats.crossed() {
+        assert!(side.received_packets >= 2_000, "only {side:?}");
+    }
+    Ok(())
+}
+
+/// How often a sender has to repeat itself is told in comparison with the kernel's bridge, and no more: it is
+/// chance which packets are lost.
+#[test]
+fn files_cross_a_wire_that_loses_and_reorders() -> Result<()> {
+    let impaired = WireWiring { impairment: Some(IMPAIRED), ..WireWiring::default() };
+    let _alone = alone();
+    let lab = WireLab::wired(impaired)?;
+    let bridge = lab.bridge()?;
+    let through_bridge = connections::files_resent(&lab)?;
+    drop(bridge);
+    let mut sluice = start_wire(&lab, CONFIG)?;
+    let through_sluice = connections::files_resent(&lab)?;
+    let ratio = through_sluice as f64 / through_bridge as f64;
+    println!("sent again: {through_sluice} segments, {ratio:.2} times what a bridge needs");
+    sluice.ensure_sound()?;
+    ensure_carried(&sluice.stats()?, 2 * (16 << 20) / 1500)?;
+    sluice.stop()
+}
+
+/// One queue: the kernel of the sending host spreads some flows, of packets with IPv4 options and of several lengths, over
+/// its queues, and what two queues carry nobody can put in order again.
+#[test]
+fn a_million_frames_of_every_kind_cross_unchanged() -> Result<()> {
+    let wiring = WireWiring { queues: 1, ..WireWiring::default() };
+    let stats = over_sluice(wiring, CONFIG, |lab| {
+        for (seed, way) in [Way::AToB, Way::BToA, Way::AToB, Way::BToA].into_iter().enumerate() {
+            unchanged::frames(lab, seed as u64, way, 250_000)?;
+        }
+        Ok(())
+    })?;
+    // Half of them at least are TCP and UDP.
+    ensure_carried(&stats, 250_000)
+}
+
+/// Without a rule for it, nothing goes through user space, and everything crosses all the same.
+#[test]
+fn frames_that_no_rule_names_cross_unchanged() -> Result<()> {
+    let config = CONFIG.split("[[rule]]").next().expect("there is a first part");
+    let stats = over_sluice(WireWiring::default(), config, |lab| {
+        unchanged::frames(lab, 5, Way::AToB, 100_000)?;
+        unchanged::frames(lab, 6, Way::BToA, 100_000)
+    })?;
+    for side in stats.crossed() {
+        assert_eq!(side.received_packets, 0, "{side:?}");
+    }
+    Ok(())
+}
