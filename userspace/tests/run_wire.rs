@@ -9,9 +9,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
+use sluice_common::testing::Packet;
+use sluice_common::wire::EtherType;
 use sluice_lab::{
-    B_V4, B_V6, LEFT, RIGHT, Sluice, Stats, Stream, WireLab, WireWiring, connect, transfer,
-    wait_until,
+    B_V4, B_V6, Capture, Direction, LEFT, Namespace, RIGHT, Sluice, Stats, Stream, WireLab,
+    WireWiring, connect, transfer, wait_until,
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sluice");
@@ -294,6 +296,44 @@ fn another_mtu_is_noticed() -> Result<()> {
     Ok(())
 }
 
+/// Has a packet of 3,000 bytes sent from `a` until an answer comes back in the same VLAN, if any.
+fn is_answered(lab: &WireLab, mut packet: Packet, vlan: Option<u16>) -> Result<()> {
+    let capture = Capture::open(&lab.a, sluice_lab::A)?;
+    packet.tags = vlan.into_iter().map(|vlan| (EtherType::VLAN, vlan)).collect();
+    let sent = packet.with_payload(&[7; 3_000]).build();
+    let link = 14 + 4 * usize::from(vlan.is_some());
+    let mut buffer = vec![0; 4096];
+    wait_until("an answer comes", LIMIT, || {
+        capture.inject(&sent).ok()?;
+        let seen = capture.next(&mut buffer).ok().flatten()?;
+        let back = [&sent[6..12], &sent[..6], &sent[12..link]].concat();
+        let came_back = seen.direction == Direction::In && seen.bytes.starts_with(&back);
+        // It quotes what was sent.
+        let quoted = seen.bytes.windows(40).any(|bytes| bytes == &sent[link..link + 40]);
+        (came_back && quoted).then_some(())
+    })
+}
+
+#[test]
+fn what_is_too_large_is_answered_while_nobody_works_in_its_vlan_too() -> Result<()> {
+    let lab = WireLab::wired(WireWiring { mtu: [9000, 1500], ..WireWiring::default() })?;
+    let mut sluice = start(&lab)?;
+    kill(sluice.data_plane()?, Signal::SIGSTOP)?;
+    wait_until("it is stalled", LIMIT, || {
+        sluice.stats().ok().filter(|stats| stats.0["state"] == "stalled").map(drop)
+    })?;
+    for vlan in [None, Some(5)] {
+        is_answered(&lab, Packet::udp4(), vlan).with_context(|| format!("IPv4 in {vlan:?}"))?;
+        is_answered(&lab, Packet::tcp6(), vlan).with_context(|| format!("IPv6 in {vlan:?}"))?;
+    }
+    let answered = sluice.stats()?.answered();
+    assert!(answered >= 4, "{answered} were answered");
+    kill(sluice.data_plane()?, Signal::SIGCONT)?;
+    sluice.stop()?;
+    assert_nothing_left(&lab, sluice.folder());
+    Ok(())
+}
+
 #[test]
 fn a_port_taken_away_and_made_anew_is_served_again() -> Result<()> {
     let lab = WireLab::new()?;
@@ -323,7 +363,7 @@ fn a_port_taken_away_and_made_anew_is_served_again() -> Result<()> {
 fn a_lost_link_is_mirrored_where_that_is_asked_for() -> Result<()> {
     let lab = WireLab::new()?;
     let mut sluice = start_with(&lab, &format!("{CONFIG}\n[wire]\nlink = \"mirror\"\n"))?;
-    let has = |host: &sluice_lab::Namespace, link: &str, what: &str| {
+    let has = |host: &Namespace, link: &str, what: &str| {
         host.ip(&format!("link show {link}")).is_ok_and(|told| told.contains(what))
     };
     lab.a.ip("link set a0 down")?;

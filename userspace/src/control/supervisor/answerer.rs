@@ -4,22 +4,29 @@
 //! kernel, which has no use for what is addressed to others. A packet socket on each port hears it all the same, and is
 //! looked at by the clock: often enough for who waits for an answer, and never more than a flood allows.
 //!
-//! The kernel takes the outermost VLAN tag from what a packet socket hears, so that tagged packets get no answer their
-//! senders would hear.
+//! The kernel takes the outermost VLAN tag from what a packet socket hears, and tells of it beside the packet
+//! (`PACKET_AUXDATA`, packet(7)). It is put back, so that the answer goes into the VLAN that the packet came from.
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
+use nix::libc;
+use nix::sys::socket::sockopt::SetBool;
 use nix::sys::socket::{
-    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recvmsg, send,
-    socket,
+    AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind,
+    recvmsg, send, setsockopt, socket,
 };
 use sluice_common::Side;
 use sluice_common::answer::{AnswerFrom, MAX_LEN, RateLimit, too_big};
 use sluice_common::classify::is_too_large;
-use sluice_common::wire::{Headers, Link};
+use sluice_common::wire::{Headers, Link, ethernet, vlan};
+
+/// Each packet comes with what the kernel took out of it.
+#[derive(Clone, Copy, Debug)]
+struct PacketAuxData;
+nix::setsockopt_impl!(PacketAuxData, libc::SOL_PACKET, libc::PACKET_AUXDATA, bool, SetBool);
 
 /// `sll_pkttype` of what this host sends itself (`include/uapi/linux/if_packet.h`).
 const OUTGOING: u8 = 4;
@@ -49,11 +56,6 @@ impl Answerer {
         let [a, b] = ifaces;
         let limit = RateLimit::new(per_second);
         Ok(Self { sockets: [open(a)?, open(b)?], mtus, from, limit })
-    }
-
-    /// Answers from elsewhere, and at another rate, from now on.
-    pub(super) fn switch(&mut self, from: AnswerFrom, per_second: u32) {
-        (self.from, self.limit) = (from, RateLimit::new(per_second));
     }
 
     /// Takes what is to be heard on both ports, some of it at a time, and answers if nobody else does. `now`:
@@ -93,10 +95,52 @@ impl Answerer {
 
 /// How many bytes the next packet has on the wire; `None` for what this host sends.
 fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> nix::Result<Option<usize>> {
+    // `struct tpacket_auxdata` (include/uapi/linux/if_packet.h) has 20 bytes.
+    let mut control = nix::cmsg_space!([u8; 20]);
     let mut slices = [IoSliceMut::new(buffer)];
-    let message = recvmsg::<LinkAddr>(socket.as_raw_fd(), &mut slices, None, MsgFlags::MSG_TRUNC)?;
-    let came_in = message.address.is_some_and(|from| from.pkttype() != OUTGOING);
-    Ok(came_in.then_some(message.bytes))
+    let message = recvmsg::<LinkAddr>(
+        socket.as_raw_fd(),
+        &mut slices,
+        Some(&mut control),
+        MsgFlags::MSG_TRUNC,
+    )?;
+    let tag = message.cmsgs()?.find_map(tag);
+    let (len, from) = (message.bytes, message.address);
+    let restored = tag.map_or(0, |tag| restore(buffer, len, tag));
+    let came_in = from.is_some_and(|from| from.pkttype() != OUTGOING);
+    Ok(came_in.then_some(len + restored))
+}
+
+/// A VLAN tag as it stands in a packet.
+type Tag = [u8; vlan::TAG_LEN];
+
+/// Where the outermost one stands: behind both link addresses.
+const TAG: usize = ethernet::HEADER_LEN - 2;
+
+/// The tag that the kernel took out, as `struct tpacket_auxdata` tells of it.
+fn tag(message: ControlMessageOwned) -> Option<Tag> {
+    let ControlMessageOwned::Unknown(told) = message else { return None };
+    let kind = (told.cmsg_header.cmsg_level, told.cmsg_header.cmsg_type);
+    if kind != (libc::SOL_PACKET, libc::PACKET_AUXDATA) {
+        return None;
+    }
+    let status = u32::from_ne_bytes(*told.data_bytes.first_chunk()?);
+    let word =
+        |at: usize| told.data_bytes.get(at..)?.first_chunk().copied().map(u16::from_ne_bytes);
+    let ([tci_high, tci_low], [kind_high, kind_low]) =
+        (word(16)?.to_be_bytes(), word(18)?.to_be_bytes());
+    let has_tag = status & libc::TP_STATUS_VLAN_VALID != 0;
+    has_tag.then_some([kind_high, kind_low, tci_high, tci_low])
+}
+
+/// Puts a tag back into the first `len` bytes, as far as the buffer reaches, and returns its length.
+fn restore(buffer: &mut [u8], len: usize, tag: Tag) -> usize {
+    let end = (len + tag.len()).min(buffer.len());
+    if end >= TAG + tag.len() {
+        buffer.copy_within(TAG..end - tag.len(), TAG + tag.len());
+        buffer[TAG..TAG + tag.len()].copy_from_slice(&tag);
+    }
+    tag.len()
 }
 
 fn open(iface: &str) -> io::Result<OwnedFd> {
@@ -106,7 +150,29 @@ fn open(iface: &str) -> io::Result<OwnedFd> {
         .ok_or(Errno::ENODEV)?;
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket(AddressFamily::Packet, SockType::Raw, flags, SockProtocol::EthAll)?;
+    setsockopt(&socket, PacketAuxData, &true)?;
     // The address names no protocol; the kernel then keeps the socket's own.
     bind(socket.as_raw_fd(), &address)?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_put_back_behind_the_addresses() {
+        let tag = [0x81, 0, 0x20, 5];
+        let mut frame: Vec<u8> = (0..40).collect();
+        assert_eq!(restore(&mut frame, 30, tag), 4);
+        assert_eq!(frame[..12], *(0..12).collect::<Vec<_>>());
+        assert_eq!(frame[12..16], tag);
+        assert_eq!(frame[16..34], *(12..30).collect::<Vec<_>>());
+        let mut full: Vec<u8> = (0..20).collect();
+        restore(&mut full, 9000, tag);
+        assert_eq!((&full[12..16], &full[16..]), (&tag[..], &[12, 13, 14, 15][..]));
+        let mut short = vec![7; 10];
+        restore(&mut short, 10, tag);
+        assert_eq!(short, [7; 10]);
+    }
 }

@@ -76,10 +76,12 @@ impl Supervisor {
             self.features = features.within(Limits { able, ..*features.limits() });
         }
         let (rules, link) = (new.rules != old.rules, new.wire.link != old.wire.link);
+        if answers(new) != answers(&old) {
+            self.answer_anew();
+        }
         if rules {
             self.follow_rules().await;
         }
-        self.switch_answers();
         if link {
             self.watch_links().await;
         }

@@ -112,6 +112,7 @@ impl Supervisor {
         if let Err(error) = introduce(a, b) {
             tracing::error!("{error}");
         }
+        self.answer_anew();
         self.kill(&why);
     }
 

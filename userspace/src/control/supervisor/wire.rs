@@ -9,7 +9,7 @@ use super::answerer::Answerer;
 use super::serve::{Phase, Supervisor};
 use super::served::Served;
 use super::watch::{self, Pulse};
-use crate::config::{Links, XdpMode};
+use crate::config::{self, Links, XdpMode};
 use crate::steer::{End, bypass_mode};
 
 /// How often to ask how the programs are to be attached: each may have to move to the generic hook once, and the
@@ -61,21 +61,21 @@ impl Supervisor {
         fit_modes(a, b).await?;
         if moved || wire.links.is_none() {
             let mirrors = self.configured.config.wire.link == Links::Mirror;
-            wire.links = Some(open_links(&self.handle, a, b, mirrors).await?);
+            wire.links = Some(watch_links(&self.handle, a, b, mirrors).await?);
         }
-        let (ifaces, mtus) = ([a.iface(), b.iface()], [a.as_peer().mtu, b.as_peer().mtu]);
-        let config = &self.configured.config.wire;
-        let answerer = Answerer::open(ifaces, mtus, config.icmp_from, config.icmp_rate);
-        wire.answerer = Some(answerer.map_err(SupervisorError::Answerer)?);
+        wire.answerer = Some(answerer(a, b, &self.configured.config.wire)?);
         Ok(())
     }
 
-    /// Answers what is too large, unless the workers do.
-    pub(super) fn answer(&mut self) {
-        let is_alone = !matches!(self.phase, Phase::Running { pulse: Pulse::Alive, .. });
-        let Some(wire) = &mut self.wire else { return };
-        if let Some(answerer) = &mut wire.answerer {
-            wire.answered += answerer.answer(watch::now(), is_alone);
+    /// Answers otherwise from now on: the configuration or an MTU is another.
+    pub(super) fn answer_anew(&mut self) {
+        let (Some(wire), [a, b]) = (&mut self.wire, &*self.ports) else { return };
+        if wire.answerer.is_none() {
+            return;
+        }
+        match answerer(a, b, &self.configured.config.wire) {
+            Ok(answerer) => wire.answerer = Some(answerer),
+            Err(error) => tracing::error!("{error}"),
         }
     }
 
@@ -86,17 +86,18 @@ impl Supervisor {
             return;
         }
         let mirrors = self.configured.config.wire.link == Links::Mirror;
-        match open_links(&self.handle, a, b, mirrors).await {
+        match watch_links(&self.handle, a, b, mirrors).await {
             Ok(links) => wire.links = Some(links),
             Err(error) => tracing::error!("{error}"),
         }
     }
 
-    /// Answers by what the configuration says now.
-    pub(super) fn switch_answers(&mut self) {
-        let config = &self.configured.config.wire;
-        if let Some(answerer) = self.wire.as_mut().and_then(|wire| wire.answerer.as_mut()) {
-            answerer.switch(config.icmp_from, config.icmp_rate);
+    /// Answers what is too large, unless the workers do.
+    pub(super) fn answer(&mut self) {
+        let is_alone = !matches!(self.phase, Phase::Running { pulse: Pulse::Alive, .. });
+        let Some(wire) = &mut self.wire else { return };
+        if let Some(answerer) = &mut wire.answerer {
+            wire.answered += answerer.answer(watch::now(), is_alone);
         }
     }
 
@@ -109,6 +110,12 @@ impl Supervisor {
             tracing::error!("{error}");
         }
     }
+}
+
+fn answerer(a: &Served, b: &Served, config: &config::Wire) -> Result<Answerer, SupervisorError> {
+    let (ifaces, mtus) = ([a.iface(), b.iface()], [a, b].map(|port| port.as_peer().mtu));
+    Answerer::open(ifaces, mtus, config.icmp_from, config.icmp_rate)
+        .map_err(SupervisorError::Answerer)
 }
 
 /// Tells each program where the other port is, and how large its packets may be.
@@ -147,7 +154,7 @@ async fn fit_mode(own: &mut Served, other: &Served) -> Result<bool, SupervisorEr
 }
 
 /// Watches the links anew. What was held down before is set up: the new watch does not know of it.
-async fn open_links(
+async fn watch_links(
     handle: &Handle,
     a: &mut Served,
     b: &mut Served,
