@@ -26,6 +26,14 @@ pub(crate) fn ours(frame: &[u8]) -> bool {
     frame.len() >= 12 && frame[6..].starts_with(&LINK)
 }
 
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// The number of its flow.
+    pub(crate) flow: usize,
+    pub(crate) bytes: Vec<u8>,
+}
+
 /// Frames of many flows, in runs of a few of one flow.
 #[derive(Debug)]
 pub(crate) struct Frames {
@@ -41,12 +49,11 @@ impl Frames {
         Self { random, flows, flow: 0 }
     }
 
-    /// The number of its flow, and a frame.
-    pub(crate) fn next(&mut self) -> (usize, Vec<u8>) {
+    pub(crate) fn next(&mut self) -> Frame {
         if self.random.u8(..8) == 0 {
             self.flow = self.random.usize(..FLOWS);
         }
-        (self.flow, self.flows[self.flow].frame(&mut self.random))
+        Frame { flow: self.flow, bytes: self.flows[self.flow].frame(&mut self.random) }
     }
 }
 
@@ -441,7 +448,7 @@ mod tests {
     #[test]
     fn every_kind_is_made() {
         let mut frames = Frames::new(1, Way::AToB);
-        let made: Vec<_> = (0..20_000).map(|_| frames.next().1).collect();
+        let made: Vec<_> = (0..20_000).map(|_| frames.next().bytes).collect();
         let seen: BTreeSet<_> = made.iter().map(|frame| seen(frame)).collect();
         for tags in 0..=2 {
             assert!(seen.iter().any(|(count, ..)| *count == tags), "{tags} tags: {seen:?}");

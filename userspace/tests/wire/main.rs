@@ -13,6 +13,7 @@
 //! | `connections` | what programs send to each other arrives, whatever the wire does |
 //! | `unchanged` | what crosses with one MTU on both sides is the same, byte for byte and in order |
 //! | `frames` | frames of every kind, as many as wanted |
+//! | `lanes` | frames that keep to the queue of their flow |
 //! | `bed` | what all of them stand on |
 
 mod bed;
@@ -20,6 +21,7 @@ mod bridge;
 mod connections;
 mod faults;
 mod frames;
+mod lanes;
 mod sluice;
 mod soak;
 mod translation;

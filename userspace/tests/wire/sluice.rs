@@ -100,12 +100,9 @@ fn files_cross_a_wire_that_loses_and_reorders() -> Result<()> {
     sluice.stop()
 }
 
-/// One queue: the kernel of the sending host spreads some flows, of packets with IPv4 options and of several lengths, over
-/// its queues, and what two queues carry nobody can put in order again.
 #[test]
 fn a_million_frames_of_every_kind_cross_unchanged() -> Result<()> {
-    let wiring = WireWiring { queues: 1, ..WireWiring::default() };
-    let stats = over_sluice(wiring, CONFIG, |lab| {
+    let stats = over_sluice(WireWiring::default(), CONFIG, |lab| {
         for (seed, way) in [Way::AToB, Way::BToA, Way::AToB, Way::BToA].into_iter().enumerate() {
             unchanged::frames(lab, seed as u64, way, 250_000)?;
         }

@@ -4,11 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::errno::Errno;
 use sluice_lab::{A, B, Capture, Direction, WireLab};
 
 use crate::bed::LIMIT;
-use crate::frames::{Frames, ours};
+use crate::frames::{Frame, Frames, ours};
+use crate::lanes::Lanes;
 
 /// Which way frames cross.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,12 +28,19 @@ pub(crate) fn frames(lab: &WireLab, seed: u64, way: Way, count: usize) -> Result
         Way::AToB => [&ends[0], &ends[1]],
         Way::BToA => [&ends[1], &ends[0]],
     };
+    let lanes = match way {
+        Way::AToB => Lanes::new(&lab.a, A)?,
+        Way::BToA => Lanes::new(&lab.b, B)?,
+    };
     let mut frames = Frames::new(seed, way);
     let mut crossed = Crossed::default();
     while crossed.frames < count {
         let batch: Vec<_> = (0..BATCH).map(|_| frames.next()).collect();
-        cross(source, target, &batch, &mut crossed)
-            .with_context(|| format!("seed {seed}, {way:?}, after {crossed:?}"))?;
+        let mut crossing = || {
+            lanes.send(&batch, source)?;
+            arrive(&batch, target, &mut crossed)
+        };
+        crossing().with_context(|| format!("seed {seed}, {way:?}, after {crossed:?}"))?;
     }
     let mut buffer = vec![0; 1 << 16];
     let more = next(target, &mut buffer)?.map(<[u8]>::to_vec);
@@ -48,17 +55,10 @@ struct Crossed {
     bytes: usize,
 }
 
-fn cross(
-    source: &Capture,
-    target: &Capture,
-    batch: &[(usize, Vec<u8>)],
-    crossed: &mut Crossed,
-) -> Result<()> {
+/// Waits for a batch.
+fn arrive(batch: &[Frame], target: &Capture, crossed: &mut Crossed) -> Result<()> {
     let mut expected = Expected::default();
-    for (flow, frame) in batch {
-        expected.sent(*flow, frame);
-        inject(source, frame)?;
-    }
+    batch.iter().for_each(|frame| expected.sent(frame.flow, &frame.bytes));
     let mut buffer = vec![0; 1 << 16];
     let end = Instant::now() + LIMIT;
     while !expected.is_empty() {
@@ -69,16 +69,6 @@ fn cross(
         } else if Instant::now() > end {
             bail!("{}", expected.missing());
         }
-    }
-    Ok(())
-}
-
-fn inject(source: &Capture, frame: &[u8]) -> Result<()> {
-    // The queue of the interface is full for a moment.
-    while let Err(error) = source.inject(frame) {
-        let transient = matches!(error, Errno::ENOBUFS | Errno::EAGAIN);
-        ensure!(transient, "{} bytes: {error}: {frame:02x?}", frame.len());
-        std::thread::yield_now();
     }
     Ok(())
 }
