@@ -29,6 +29,7 @@ fn checks() -> Vec<Step> {
         Step::new("cargo doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings"),
         Step::new("cargo xtask test --no-setup"),
         Step::new("cargo xtask run --seconds 2 --json"),
+        Step::new("cargo xtask run --mode wire --mtu 9000,1500 --seconds 2 --json"),
         Step::new("cargo xtask instructions"),
         Step::new("cargo xtask api"),
         // The engine without a standard library: no dependency of it may bring one in.
