@@ -279,9 +279,9 @@ fn what_takes_the_place_of_other_changes_is_all_there_is_to_undo() {
     let Change::Rule(mut other) = rule.clone() else { unreachable!("the first is a rule") };
     other.priority += 1;
     let other = Change::Rule(other);
-    journal.exchange(&[rule.clone()], vec![other.clone()]).unwrap();
+    journal.exchange(std::slice::from_ref(&rule), vec![other.clone()]).unwrap();
     assert_eq!(journal.changes(), [setting.clone(), other.clone()]);
-    journal.exchange(&[other.clone()], vec![other.clone(), rule.clone()]).unwrap();
+    journal.exchange(std::slice::from_ref(&other), vec![other.clone(), rule.clone()]).unwrap();
     assert_eq!(journal.changes(), [setting, other, rule]);
     let again = Journal::open(folder.path(), IFACE).unwrap();
     assert_eq!(again.changes(), journal.changes(), "on disk, too");

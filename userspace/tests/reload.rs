@@ -272,8 +272,13 @@ fn another_stage_is_taken_over_by_running_workers_and_by_later_ones() -> Result<
     kill(data_plane, Signal::SIGCONT)?;
     source_on_arrival(&lab, [2, 0, 0, 0, 0, 8])?;
     kill(data_plane, Signal::SIGKILL)?;
+    // One that opens its ports has read the file as it was before.
+    wait_until("another one opens its ports", LIMIT, || {
+        sluice.stats().ok().filter(|stats| stats.0["state"] == "opening").map(drop)
+    })?;
+    change(&sluice, &stage(9))?;
     await_restart(&sluice)?;
-    source_on_arrival(&lab, [2, 0, 0, 0, 0, 8]).context("after a restart")?;
+    source_on_arrival(&lab, [2, 0, 0, 0, 0, 9]).context("after a restart")?;
     sluice.stop()
 }
 

@@ -226,10 +226,6 @@ fn native_xdp_that_could_not_forward_is_refused_and_auto_is_generic() -> Result<
     let mut sluice = start(&lab)?;
     let stats = sluice.stats()?;
     let modes = [0, 1].map(|index| port(&stats, index)["xdp"].clone());
-    if modes == ["native", "native"] {
-        // The lab's hosts take packets by a program of their own.
-        return sluice.stop();
-    }
     assert_eq!(modes, ["generic", "generic"]);
     let reason = port(&stats, 0)["xdp_reason"].as_str().context("a reason")?.to_owned();
     assert!(reason.contains(RIGHT), "{reason}");
