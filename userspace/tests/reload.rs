@@ -272,9 +272,10 @@ fn another_stage_is_taken_over_by_running_workers_and_by_later_ones() -> Result<
     kill(data_plane, Signal::SIGCONT)?;
     source_on_arrival(&lab, [2, 0, 0, 0, 0, 8])?;
     kill(data_plane, Signal::SIGKILL)?;
-    // One that opens its ports has read the file as it was before.
-    wait_until("another one opens its ports", LIMIT, || {
-        sluice.stats().ok().filter(|stats| stats.0["state"] == "opening").map(drop)
+    // One that has just been started opens its ports with the file as it was before. Its state would tell so for too
+    // short a time to be sure to be asked for within it.
+    wait_until("another one is started", LIMIT, || {
+        sluice.data_plane().ok().filter(|new| *new != data_plane).map(drop)
     })?;
     change(&sluice, &stage(9))?;
     await_restart(&sluice)?;
