@@ -22,19 +22,22 @@ use sluice_common::classify::{Action, Rule};
 use sluice_common::offload::GroConfig;
 use sluice_common::stage::Forward;
 use sluice_lab::{
-    A, A_V6, B, B_V4, Capture, LEFT, RIGHT, WireLab, WireWiring, connect, mss, transfer,
+    A, A_V6, B, B_V4, Capture, LEFT, RIGHT, WireLab, WireWiring, connect, mss, transfer, wait_until,
 };
 
 const FRAMES: u32 = 8192;
 const RING: u32 = 1024;
 /// More than the rings hold, several times over.
 const FILE: u64 = 24 << 20;
+/// Bounds a hang; nothing is measured against it.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// A worker between the lab's two wires, running until told to stop.
 struct Bench<'u> {
     worker: WireWorker<'u, XskPort<'u>, NoHost, Forward>,
     handle: WireHandle<Forward>,
     helpers: Vec<(WireHelper<'u, Forward>, WireHandle<Forward>)>,
+    heartbeats: [Arc<Heartbeat>; 2],
     _steering: [Steering; 2],
 }
 
@@ -76,9 +79,10 @@ impl<'u> Bench<'u> {
         for (program, name) in steering.iter_mut().zip(names) {
             program.attach(name, mode)?;
         }
-        let beats = steering
+        let heartbeats = steering
             .each_ref()
-            .map(|program| Arc::new(Heartbeat::map(program.heartbeat_fd(), 1).unwrap()).beat(0));
+            .map(|program| Arc::new(Heartbeat::map(program.heartbeat_fd(), 1).unwrap()));
+        let beats = heartbeats.each_ref().map(|heartbeat| heartbeat.beat(0));
         let config = WireConfig {
             queue: 0,
             gro: GroConfig { hash_keys: [1, 2, 3, 4], ..GroConfig::default() },
@@ -91,12 +95,14 @@ impl<'u> Bench<'u> {
         };
         let (mut worker, handle) = WireWorker::new(config, pool, ports, NoHost, Forward, beats)?;
         let helpers = (1..=helpers).map(|n| worker.helper(n, Forward)).collect::<Result<_, _>>()?;
-        Ok(Self { worker, handle, helpers, _steering: steering })
+        Ok(Self { worker, handle, helpers, heartbeats, _steering: steering })
     }
 
     /// Runs the workers while `body` does; what they say at the end, the owner of the ports first.
+    ///
+    /// `body` begins when both programs know of a worker: what comes earlier is forwarded past it.
     fn run(self, body: impl FnOnce() -> Result<()>) -> Result<Vec<Report>> {
-        let Self { worker, handle, helpers, _steering } = self;
+        let Self { worker, handle, helpers, heartbeats, _steering } = self;
         thread::scope(|scope| {
             let mut handles = vec![handle];
             let mut threads = vec![scope.spawn(move || worker.run())];
@@ -104,7 +110,8 @@ impl<'u> Bench<'u> {
                 handles.push(handle);
                 threads.push(scope.spawn(move || helper.run()));
             }
-            let outcome = body();
+            let lives = || heartbeats.iter().all(|one| one.last(0) != 0).then_some(());
+            let outcome = wait_until("the worker lives", LIMIT, lives).and_then(|()| body());
             handles.iter().for_each(|handle| _ = handle.handle().stop());
             let reports = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
             outcome.map(|()| reports)
