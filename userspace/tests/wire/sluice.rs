@@ -81,6 +81,22 @@ fn many_connections_cross_at_once() -> Result<()> {
 }
 
 #[test]
+fn what_iperf3_sends_crosses_both_ways() -> Result<()> {
+    let test = |lab: &WireLab| connections::iperf3(lab, 0.0);
+    let stats = over_sluice(WireWiring::default(), &patient(), test)?;
+    // Of the datagrams alone 1,250 each way in each family, and megabytes of TCP.
+    ensure_carried(&stats, 4_000)
+}
+
+#[test]
+fn what_iperf3_sends_crosses_a_wire_that_loses_and_reorders() -> Result<()> {
+    let impaired = WireWiring { impairment: Some(IMPAIRED), ..WireWiring::default() };
+    let test = |lab: &WireLab| connections::iperf3(lab, 2.0 * IMPAIRED.loss);
+    let stats = over_sluice(impaired, &patient(), test)?;
+    ensure_carried(&stats, 4_000)
+}
+
+#[test]
 fn datagrams_cross_both_ways() -> Result<()> {
     let stats = over_sluice(WireWiring::default(), &patient(), connections::datagrams)?;
     for side in stats.crossed() {
