@@ -105,8 +105,8 @@ fn datagrams_cross_both_ways() -> Result<()> {
     Ok(())
 }
 
-/// How often a sender has to repeat itself is told in comparison with the kernel's bridge, and no more: it is
-/// chance which packets are lost.
+/// How often a sender has to repeat itself is told in comparison with the kernel's bridge. It is chance which packets
+/// are lost, and what that costs: 0.4 to 1.1 times as often has been seen. Three times is no chance.
 #[test]
 fn files_cross_a_wire_that_loses_and_reorders() -> Result<()> {
     let impaired = WireWiring { impairment: Some(IMPAIRED), ..WireWiring::default() };
@@ -119,6 +119,7 @@ fn files_cross_a_wire_that_loses_and_reorders() -> Result<()> {
     let through_sluice = connections::files_resent(&lab)?;
     let ratio = through_sluice as f64 / through_bridge as f64;
     println!("sent again: {through_sluice} segments, {ratio:.2} times what a bridge needs");
+    ensure!(ratio < 3.0, "{through_sluice} segments, {through_bridge} over a bridge");
     sluice.ensure_sound()?;
     ensure_carried(&sluice.stats()?, 2 * (16 << 20) / 1500)?;
     sluice.stop()
