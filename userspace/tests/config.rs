@@ -424,6 +424,8 @@ fn a_rule_that_takes_ssh_is_warned_of_and_still_right() {
     assert_eq!(code, 0, "{message}");
     let warning = "warning: sluice.toml: rule[0] steers TCP port 22";
     assert!(message.contains(warning), "{message}");
+    let rule = "[[rule]]\nproto = \"tcp\"\naction = \"steer\"\n";
+    assert_eq!(check(&format!("{WIRE}{rule}")), (String::new(), 0), "a wire leads past this host");
 }
 
 #[test]
