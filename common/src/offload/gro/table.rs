@@ -47,34 +47,41 @@ impl<T> Table<T> {
         }
     }
 
+    #[inline]
     pub(super) fn hash(&self, flow: &FlowKey) -> u64 {
         self.hasher.hash_one(flow)
     }
 
+    #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.free.is_empty()
     }
 
     /// The slot of the train held for `flow`.
+    #[inline]
     pub(super) fn find(&self, hash: u64, flow: &FlowKey) -> Option<u32> {
         let is_it = |slot: &u32| self.entry(*slot).is_some_and(|entry| entry.flow == *flow);
         self.index.find(hash, is_it).copied()
     }
 
     /// The train that began first.
+    #[inline]
     pub(super) fn oldest(&self) -> Option<u32> {
         self.ages.first()
     }
 
+    #[inline]
     pub(super) fn train(&self, slot: u32) -> Option<&T> {
         self.entry(slot).map(|entry| &entry.train)
     }
 
+    #[inline]
     pub(super) fn train_mut(&mut self, slot: u32) -> Option<&mut T> {
         self.entries.get_mut(slot as usize)?.as_mut().map(|entry| &mut entry.train)
     }
 
     /// Puts in a train for `flow`, which has none; `None` if the table is full.
+    #[inline]
     pub(super) fn insert(&mut self, hash: u64, flow: FlowKey, train: T) -> Option<u32> {
         let slot = self.free.pop()?;
         self.entries[slot as usize] = Some(Entry { flow, hash, train });
@@ -87,6 +94,7 @@ impl<T> Table<T> {
     }
 
     /// Takes out the train at `slot`.
+    #[inline]
     pub(super) fn remove(&mut self, slot: u32) -> Option<T> {
         let entry = self.entries.get_mut(slot as usize)?.take()?;
         if let Ok(found) = self.index.find_entry(entry.hash, |other| *other == slot) {
@@ -97,6 +105,7 @@ impl<T> Table<T> {
         Some(entry.train)
     }
 
+    #[inline]
     fn entry(&self, slot: u32) -> Option<&Entry<T>> {
         self.entries.get(slot as usize)?.as_ref()
     }

@@ -53,6 +53,13 @@ impl Held {
         }
     }
 
+    /// A train that begins with a wire packet in one piece.
+    #[inline]
+    pub(in crate::offload) const fn beginning(shape: Shape, next_seq: u32) -> Self {
+        let ids = Ids { inner: Series::Open, outer: Series::Open };
+        Self { shape, next_seq, ids, pieces: 1 }
+    }
+
     pub(super) fn is_udp(&self) -> bool {
         self.shape.gso_type.kind() == GsoType::UDP_L4
     }
@@ -74,6 +81,16 @@ impl Held {
             shape.gso_type = shape.gso_type.with(GsoType::OUTER_FIXED_ID);
         }
         shape
+    }
+
+    /// The train with a wire packet in one piece at its end that [`goes_on`](super::goes_on).
+    #[inline]
+    pub(in crate::offload) fn go_on(&mut self, payload_len: u16, ids: Ids) {
+        self.next_seq = self.next_seq.wrapping_add(payload_len.into());
+        self.shape.ip_len += u32::from(payload_len);
+        self.shape.gso_segs += 1;
+        self.ids = ids;
+        self.pieces += 1;
     }
 
     /// The train with `packet` at its end.
