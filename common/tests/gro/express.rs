@@ -10,12 +10,11 @@ use sluice_common::reason::FlushReason;
 use sluice_common::testing::{Event, Field, Packet, stream};
 use sluice_common::wire::tcp::Flags;
 
+/// One of the two ways into a coalescer.
+type Push = fn(&mut Coalescer<Vec<u8>>, Vec<u8>, u64, &mut dyn FnMut(Train<Vec<u8>>, FlushReason));
+
 /// All that comes out, and what is held after each packet.
-fn outcome(
-    config: GroConfig,
-    events: &[Event],
-    push: fn(&mut Coalescer<Vec<u8>>, Vec<u8>, u64, &mut dyn FnMut(Train<Vec<u8>>, FlushReason)),
-) -> Vec<String> {
+fn outcome(config: GroConfig, events: &[Event], push: Push) -> Vec<String> {
     let (mut coalescer, mut told, mut now) = (Coalescer::new(config), Vec::new(), 0);
     for event in events {
         let mut sink = |train: Train<_>, reason| told.push(format!("{reason:?} {train:?}"));

@@ -1,6 +1,7 @@
 //! A packet joins, starts or passes; trains go.
 
 use alloc::vec::Vec;
+use core::mem;
 
 use super::express::{Glance, Lead, transport_checksum_holds};
 use super::spacing::Spacing;
@@ -315,13 +316,13 @@ impl<H: Buffer> Coalescer<H> {
         if let (true, Some(oldest)) = (self.table.is_full(), self.table.oldest()) {
             self.dismiss(oldest, FlushReason::Capacity, out);
         }
-        let pieces = held.pieces;
         let packets = self.storage_with(packet);
-        let train = Slot { held, lead, packets, early: Vec::new(), born: now, waits: due > now };
-        if let Some(slot) = self.table.insert(hash, flow, train) {
+        if let Some((slot, train)) = self.table.insert(hash, flow) {
+            train.begin(held, lead, packets);
+            (train.born, train.waits) = (now, due > now);
             self.wheel.insert(slot, now, due);
             self.held += 1;
-            self.pieces += pieces;
+            self.pieces += held.pieces;
         }
     }
 
@@ -336,6 +337,7 @@ impl<H: Buffer> Coalescer<H> {
             self.wheel.remove(slot);
             self.held -= packets.len();
             self.pieces -= held.pieces;
+            let packets = mem::take(packets);
             out.train(Train::new(packets, held.shape(self.config.profile)), reason);
         }
     }
@@ -355,7 +357,23 @@ impl<H: Buffer> Coalescer<H> {
     }
 }
 
+/// Nothing yet.
+impl<H> Default for Slot<H> {
+    fn default() -> Self {
+        let (packets, early) = (Vec::new(), Vec::new());
+        let held = Held::default();
+        Self { held, lead: Lead::default(), packets, early, born: 0, waits: false }
+    }
+}
+
 impl<H> Slot<H> {
+    /// Makes it the train of `packets`; nothing has come early.
+    #[inline]
+    fn begin(&mut self, held: Held, lead: Lead, packets: Vec<H>) {
+        debug_assert!(self.packets.is_empty() && self.early.is_empty(), "the last one has gone");
+        (self.held, self.lead, self.packets) = (held, lead, packets);
+    }
+
     /// What is to be known of a packet that goes on where the train ends.
     #[inline]
     fn next(&self, glance: &Glance, config: &GroConfig) -> Option<(Next, Ids)> {

@@ -10,7 +10,7 @@ use crate::wire::tcp;
 pub(super) const MAX_DATAGRAMS: u16 = 64;
 
 /// How the IPv4 identifications of a train go on (G16).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::offload) struct Ids {
     /// In the headers next to the transport header.
     pub(super) inner: Series,
@@ -19,9 +19,10 @@ pub(in crate::offload) struct Ids {
 }
 
 /// What the second packet of a train said about an IPv4 identification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Series {
     /// There is no second packet yet.
+    #[default]
     Open,
     /// First + n.
     Incrementing,
@@ -30,7 +31,7 @@ pub(super) enum Series {
 }
 
 /// What a held train is compared by, beside the bytes of its first packet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(in crate::offload) struct Held {
     pub(in crate::offload) shape: Shape,
     /// The sequence number that comes next; means nothing in UDP.
