@@ -9,6 +9,7 @@ use nix::poll::{PollFd, PollFlags};
 use sluice_common::offload::{Buffer, Coalescer, GroConfig};
 use sluice_common::reason::{DropReason, FlushReason};
 
+use super::ahead::ahead;
 use super::command::{Command, Handle};
 use super::life::{Life, MOST_WATCHED, Work};
 use super::run::run;
@@ -113,7 +114,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
         let taken = self.wire.receive(out.pool, &mut self.burst, now);
         out.counts.from_wire_packets += taken.too_long as u64;
         out.counts.dropped_inbound[DropReason::TooManyPieces.index()] += taken.too_long as u64;
-        for packet in self.burst.drain(..) {
+        for packet in ahead(&mut self.burst) {
             out.counts.from_wire_packets += 1;
             out.counts.from_wire_bytes += packet.total_len() as u64;
             self.coalescer.push(packet, now, &mut out);

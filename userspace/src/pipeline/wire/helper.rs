@@ -17,6 +17,7 @@ use super::engine::Engine;
 use super::no_host::NoHost;
 use super::outbound::Outbound;
 use super::relay::{Home, KEPT, Relay, Waker};
+use crate::pipeline::ahead::ahead;
 use crate::pipeline::command::Command;
 use crate::pipeline::life::{Life, MOST_WATCHED, Work};
 use crate::pipeline::run::run;
@@ -112,7 +113,7 @@ impl<'u, S: Stage> WireHelper<'u, S> {
         let stopping = self.life.is_stopping();
         let most = self.most_held;
         let (engine, desk) = self.desk();
-        engine.push(side, burst.drain(..), now, desk);
+        engine.push(side, ahead(&mut burst), now, desk);
         let (engine, desk) = self.desk();
         engine.end_of_burst(side, most, now, desk);
         if stopping {

@@ -21,6 +21,7 @@ use super::no_host::NoHost;
 use super::outbound::Outbound;
 use super::relay::LENT;
 use crate::observe::{Counts, Ledger};
+use crate::pipeline::ahead::ahead;
 use crate::pipeline::command::{Command, Handle};
 use crate::pipeline::life::{Life, MOST_WATCHED, Work};
 use crate::pipeline::run::run;
@@ -181,7 +182,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, S: Stage> WireWorker<'u, N, T, S> {
         self.share_out(side);
         let stopping = self.life.is_stopping();
         let (engine, burst, desk) = self.parts();
-        engine.push(side, burst.drain(..), now, desk);
+        engine.push(side, ahead(burst), now, desk);
         let most = self.share / 2;
         let (engine, _, desk) = self.parts();
         engine.end_of_burst(side, most, now, desk);
