@@ -137,3 +137,16 @@ fn git(args: &[&str]) -> Result<String> {
     ensure!(output.status.success(), "git {} failed", args.join(" "));
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_can_be_read() {
+        for results in Results::kept().unwrap() {
+            assert!(!results.scenarios.is_empty(), "{} {}", results.date, results.commit);
+            assert_eq!(results.failures(), [""; 0]);
+        }
+    }
+}
