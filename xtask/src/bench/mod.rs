@@ -2,7 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `scenario` | [`Scenario`](scenario::Scenario): what is measured, in which states, and how |
+//! | `scenario` | what is measured, in which states, and how |
 //! | `engine` | the engine in memory |
 //! | `context` | what scenarios are made with: programs, CPUs, haste |
 //! | `program` | measuring programs: started on one CPU, and understood |

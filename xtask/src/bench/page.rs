@@ -11,8 +11,8 @@ use super::{machine, plot};
 use crate::workspace;
 
 const FILE: &str = "docs/PERFORMANCE.md";
-/// Where its pictures are, from the folder it is in.
-const PLOTS: &str = "performance";
+/// Where its pictures are, from the top of the checkout.
+const PLOTS: &str = "bench/plots";
 const BEGIN: &str = "<!-- Written by `cargo xtask bench --record` from bench/results. -->";
 const END: &str = "<!-- Until here. -->";
 
@@ -23,7 +23,7 @@ pub(super) fn write() -> Result<()> {
     for results in &kept {
         latest.extend(results.scenarios.iter().map(|one| (&*one.name, (results, one))));
     }
-    let plots = workspace::top().join("docs").join(PLOTS);
+    let plots = workspace::top().join(PLOTS);
     fs::create_dir_all(&plots)?;
     let mut text = String::new();
     let mut told = None;
@@ -69,7 +69,7 @@ fn section(scenario: &Measured, plot: &str) -> String {
             .collect();
         text += &format!("| {}: {} |{cells}\n", state.name, state.what);
     }
-    text += &format!("\n![{}]({PLOTS}/{plot})\n", scenario.what);
+    text += &format!("\n![{}](../{PLOTS}/{plot})\n", scenario.what);
     for state in scenario.states.iter().filter_map(not_run) {
         text += &format!("\n{state}\n");
     }
