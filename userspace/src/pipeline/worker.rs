@@ -9,6 +9,7 @@ use nix::poll::{PollFd, PollFlags};
 use sluice_common::offload::{Buffer, Coalescer, GroConfig};
 use sluice_common::reason::{DropReason, FlushReason};
 
+use super::ahead::ahead;
 use super::command::Handle;
 use super::life::{Life, MOST_WATCHED, Work};
 use super::run::run;
@@ -116,7 +117,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
     fn coalesce(&mut self, now: u64) {
         let stopping = self.life.is_stopping();
         let (coalescer, burst, mut out) = self.inbound();
-        for packet in burst.drain(..) {
+        for packet in ahead(burst) {
             coalescer.push(packet, now, &mut out);
             out.recycle(coalescer);
         }

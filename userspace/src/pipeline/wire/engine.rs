@@ -12,6 +12,7 @@ use super::desk::Desk;
 use super::egress::{Egress, Way};
 use super::handle::Settler;
 use super::too_large::TooLarge;
+use crate::pipeline::ahead::ahead;
 use crate::port::HostPort;
 use crate::xsk::{Frame, Packet};
 
@@ -67,7 +68,7 @@ impl<'u, S: Stage> Engine<'u, S> {
     ) {
         let mut egress = Egress { side, way: &mut self.way, desk, now };
         let coalescer = &mut self.coalescers[side.index()];
-        for packet in burst.drain(..) {
+        for packet in ahead(burst) {
             coalescer.push(packet, now, &mut egress);
             egress.way.recycle(coalescer);
         }
