@@ -1,36 +1,42 @@
-//! What the benches measure with: packets as they come from a bulk transfer.
+//! What Sluice is measured with.
 //!
-//! `cargo bench -p sluice-bench` runs them all; `cargo bench -p sluice-bench --bench coalesce` one.
-//! Each measures against `memcpy` of the same bytes where that says something.
+//! The programs in `src/bin` and `dpdk` each measure one thing once; `cargo xtask bench` runs them by turns with what
+//! they are compared with.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`stream`] | the headers of interleaved bulk transfers |
+//! | [`frames`] | the memory that packets are received into |
+//! | [`limits`] | loops that nothing which does the same work can beat |
+//! | [`meter`] | time, and what a passage of it is worth |
+//! | [`said`] | how a measuring program tells its result |
+//!
+//! # What a measuring program prints
+//!
+//! One line of JSON on standard output, an object:
+//!
+//! ```json
+//! {"value": 41.7, "gb_per_s": 36.3}
+//! ```
+//!
+//! `value` is the result in the unit of the scenario. Every other number is recorded and shown beside it, and
+//! compared with nothing. A program that cannot measure ends with another exit code than 0 and says why on standard
+//! error.
+
+pub mod frames;
+pub mod limits;
+pub mod meter;
+pub mod said;
+pub mod stream;
 
 use sluice_common::testing::Packet;
 
 /// Payload of a full-size packet on Ethernet with timestamps.
 pub const MSS: usize = 1448;
 
-/// `packets` full-size packets of each of `flows` flows, one of each flow in turn.
-#[must_use]
-pub fn bulk(flows: usize, packets: usize) -> Vec<Vec<u8>> {
-    let mut senders: Vec<Packet> = (0..flows).map(sender).collect();
-    let mut stream = Vec::with_capacity(flows * packets);
-    for _ in 0..packets {
-        for sender in &mut senders {
-            stream.push(sender.build());
-            *sender = sender.next();
-        }
-    }
-    stream
-}
-
 /// A packet and what its sender sends after it, `packets` of them.
 #[must_use]
 pub fn in_order(first: &Packet, packets: usize) -> Vec<Vec<u8>> {
     let all = std::iter::successors(Some(first.clone()), |last| Some(last.next()));
     all.take(packets).map(|packet| packet.build()).collect()
-}
-
-fn sender(flow: usize) -> Packet {
-    let mut packet = Packet::tcp4().with_payload(&[0x5a; MSS]);
-    packet.src = [10, 1, (flow >> 8) as u8, flow as u8].into();
-    packet
 }

@@ -7,6 +7,7 @@
 //! | `lab` | hosts on wires, to try things in |
 //! | `test` | every test there is |
 //! | `rules` | which tests prove which rule |
+//! | `bench` | how fast it is, against what does the same |
 //! | `instructions` | how many instructions the hot functions take |
 //! | `api` | the public surface of `sluice-common` |
 //! | `ci` | everything that has to be right before a change lands |
@@ -14,6 +15,7 @@
 //! | `workspace` | where things are |
 
 mod api;
+mod bench;
 mod ci;
 mod instructions;
 mod lab;
@@ -43,6 +45,7 @@ enum Task {
     Test(test::Test),
     Lab(lab::Lab),
     Rules(rules::Rules),
+    Bench(bench::Bench),
     Instructions(instructions::Instructions),
     Api(api::Api),
     Ci(ci::Ci),
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Task::Test(task) => task.run(),
         Task::Lab(task) => task.run(),
         Task::Rules(task) => task.run(),
+        Task::Bench(task) => task.run(),
         Task::Instructions(task) => task.run(),
         Task::Api(task) => task.run(),
         Task::Ci(task) => task.run(),
