@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -136,17 +135,17 @@ impl Sluice {
         .map_err(|error| self.explain(error))
     }
 
-    /// Stops the data plane from running for so long.
+    /// Keeps the data plane from running while `body` does.
     ///
     /// # Errors
-    /// Where the supervisor starts another one instead.
-    pub fn stall_data_plane(&self, time: Duration) -> Result<()> {
+    /// Those of `body`, and where the supervisor starts another one instead.
+    pub fn while_stalled<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<T> {
         let stalled = self.data_plane()?;
         kill(stalled, Signal::SIGSTOP)?;
-        sleep(time);
+        let outcome = body();
         kill(stalled, Signal::SIGCONT)?;
         ensure!(self.data_plane()? == stalled, "a stall is no reason to start another");
-        Ok(())
+        outcome
     }
 
     /// Whether every frame is where it should be, and the data plane that started is the one that runs.
