@@ -34,6 +34,11 @@ impl Context {
         if self.quick { 5 } else { 60 }
     }
 
+    /// How long traffic is to be measured once.
+    pub(super) const fn seconds(&self) -> u64 {
+        if self.quick { 1 } else { 3 }
+    }
+
     /// A program of the bench crate, optimised as users get the engine.
     pub(super) fn program(&self, name: &str) -> Result<PathBuf> {
         if self.built.get().is_none() {

@@ -4,6 +4,10 @@
 //! |---|---|
 //! | `scenario` | what is measured, in which states, and how |
 //! | `engine` | the engine in memory |
+//! | `wire` | wire mode between two hosts |
+//! | `host` | host mode against the kernel's own stack |
+//! | `cpu` | what work cost the CPUs |
+//! | `between` | what may stand between them |
 //! | `context` | what scenarios are made with: programs, CPUs, haste |
 //! | `program` | measuring programs: started on one CPU, and understood |
 //! | `dpdk` | the programs that need DPDK's libraries |
@@ -18,10 +22,13 @@
 //!
 //! A scenario is added by adding a function that makes it to [`GROUPS`]; all else follows.
 
+mod between;
 mod context;
+mod cpu;
 mod dpdk;
 mod engine;
 mod figures;
+mod host;
 mod machine;
 mod page;
 mod pin;
@@ -31,6 +38,7 @@ mod results;
 mod rounds;
 mod scenario;
 mod table;
+mod wire;
 
 use anyhow::{Result, ensure};
 
@@ -78,7 +86,8 @@ const ROUNDS: u32 = 7;
 const QUICK_ROUNDS: u32 = 2;
 
 /// What makes the scenarios. Cheap: what takes time is done when a state is about to be measured.
-const GROUPS: &[fn(&Context) -> Vec<Scenario>] = &[engine::scenarios];
+const GROUPS: &[fn(&Context) -> Vec<Scenario>] =
+    &[engine::scenarios, wire::scenarios, host::scenarios];
 
 impl Bench {
     pub(crate) fn run(self) -> Result<()> {

@@ -15,12 +15,18 @@ pub(super) fn allowed() -> Result<Vec<usize>> {
 /// Does `work`, and with it all programs it starts, on `cpu` only.
 pub(super) fn to<T>(cpu: usize, work: impl FnOnce() -> T) -> Result<T> {
     let before = sched_getaffinity(SELF).context("cannot ask for the CPUs")?;
-    let mut only = CpuSet::new();
-    only.set(cpu)?;
-    sched_setaffinity(SELF, &only).with_context(|| format!("cannot pin to CPU {cpu}"))?;
+    thread_to(SELF.as_raw(), cpu)?;
     let done = work();
     sched_setaffinity(SELF, &before).context("cannot undo the pinning")?;
     Ok(done)
+}
+
+/// Lets a thread of somebody else's run on `cpu` only.
+pub(super) fn thread_to(thread: i32, cpu: usize) -> Result<()> {
+    let mut only = CpuSet::new();
+    only.set(cpu)?;
+    sched_setaffinity(Pid::from_raw(thread), &only)
+        .with_context(|| format!("cannot pin thread {thread} to CPU {cpu}"))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ mod interrupt;
 mod iperf;
 mod lab;
 mod legs;
-mod program;
+pub(crate) mod program;
 mod progress;
 mod report;
 

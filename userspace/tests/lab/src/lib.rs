@@ -34,6 +34,7 @@
 //! | `wire` | two hosts on one wire |
 //! | `between` | two hosts, and one between them that forwards |
 //! | `bridge` | the kernel's own bridge there |
+//! | `router` | the kernel's own router there |
 //! | `line` | a wire that loses and reorders packets |
 //! | `netem` | the kernel's network emulator |
 //! | `owner` | names that say who made a namespace, and the sweep of what the dead left |
@@ -66,6 +67,7 @@ mod namespace;
 mod netem;
 mod owner;
 mod process;
+mod router;
 mod sluice;
 mod stats;
 mod stream;
@@ -89,6 +91,7 @@ pub use namespace::Namespace;
 pub use netem::netem;
 pub use owner::sweep;
 pub use process::Process;
+pub use router::Router;
 pub use sluice::Sluice;
 pub use stats::{Carried, Stats};
 pub use stream::{Sender, Stream};
