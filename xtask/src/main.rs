@@ -5,6 +5,7 @@
 //! | `setup` | installs what building and running need |
 //! | `run` | real traffic through Sluice, and what became of it |
 //! | `lab` | hosts on wires, to try things in |
+//! | `nic_lab` | a machine with real NIC drivers |
 //! | `test` | every test there is |
 //! | `rules` | which tests prove which rule |
 //! | `instructions` | how many instructions the hot functions take |
@@ -17,6 +18,7 @@ mod api;
 mod ci;
 mod instructions;
 mod lab;
+mod nic_lab;
 mod rules;
 mod run;
 mod setup;
@@ -42,6 +44,7 @@ enum Task {
     Run(run::Run),
     Test(test::Test),
     Lab(lab::Lab),
+    NicLab(nic_lab::NicLab),
     Rules(rules::Rules),
     Instructions(instructions::Instructions),
     Api(api::Api),
@@ -54,6 +57,8 @@ fn main() -> ExitCode {
         Task::Run(task) => task.run(),
         Task::Test(task) => task.run(),
         Task::Lab(task) => task.run(),
+        // It ends as the command it runs.
+        Task::NicLab(task) => return task.run(),
         Task::Rules(task) => task.run(),
         Task::Instructions(task) => task.run(),
         Task::Api(task) => task.run(),
