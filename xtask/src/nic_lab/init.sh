@@ -13,7 +13,7 @@ do_ mount -t devtmpfs dev /dev
 echo "nic-lab: the machine runs"
 [ -z "$(told probe)" ] || do_ poweroff -f
 
-for module in 9pnet_virtio 9p overlay $(told driver); do do_ modprobe "$module"; done
+for module in 9pnet_virtio 9p overlay $(told modules | do_ tr , " "); do do_ modprobe "$module"; done
 share files /files ro,cache=loose,
 do_ mount -t tmpfs layer /layer && do_ mkdir /layer/upper /layer/work
 do_ mount -t overlay -o lowerdir=/files,upperdir=/layer/upper,workdir=/layer/work root /root || die "no root"

@@ -89,9 +89,11 @@ impl Machine<'_> {
     }
 
     fn command(&self, shared: &TempDir, console: &Path) -> Result<Command> {
-        let NicLab { nic, cpus, memory, out, .. } = self.options;
-        let arguments =
-            format!("lab.driver={}{}", nic.driver(), if out.is_some() { " lab.out=1" } else { "" });
+        let NicLab { nic, cpus, memory, out, modules, .. } = self.options;
+        // /dev/net/tun is there once its driver is.
+        let modules = [&[nic.driver().to_owned(), "tun".to_owned()][..], modules].concat();
+        let out_given = if out.is_some() { " lab.out=1" } else { "" };
+        let arguments = format!("lab.modules={}{out_given}", modules.join(","));
         let mut command = boot(self.qemu, self.accel, self.kernel, self.initrd, &arguments)?;
         command.args(["-smp", &cpus.to_string(), "-m", &memory.to_string()]);
         // The kernel's log is ttyS0, what the command prints ttyS1.

@@ -34,8 +34,9 @@ use anyhow::{Result, ensure};
 use crate::run::interrupt;
 use accel::Accel;
 use cache::Cache;
-use kernel::Wanted;
-use machine::{Ended, Machine};
+pub(crate) use kernel::Wanted;
+pub(crate) use machine::Ended;
+use machine::Machine;
 pub(crate) use nic::Nic;
 use packages::Mirror;
 use qemu::Qemu;
@@ -80,7 +81,7 @@ pub(crate) struct NicLab {
     /// Seconds from start to end.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) time_limit: u32,
-    /// One more kernel module; may be given several times.
+    /// One more kernel module to load; may be given several times.
     #[arg(long = "module", value_name = "NAME")]
     pub(crate) modules: Vec<String>,
     /// Folder the command can write to: it is $OUT.
