@@ -16,7 +16,7 @@ pub(crate) mod interrupt;
 mod iperf;
 mod lab;
 mod legs;
-mod program;
+pub(crate) mod program;
 mod progress;
 mod report;
 

@@ -10,7 +10,7 @@ use crate::step::Step;
 use crate::workspace;
 
 /// Builds the program as users get it.
-pub(super) fn build() -> Result<PathBuf> {
+pub(crate) fn build() -> Result<PathBuf> {
     Step::new("cargo build --release --package sluice --bin sluice").run()?;
     Ok(workspace::target().join("release/sluice"))
 }
