@@ -48,7 +48,7 @@ use qemu::Qemu;
 /// and its exit status is this command's (124: the time limit was hit; 125: there was no machine, or it died).
 ///
 /// Neither root nor an installation is needed. What is missing, QEMU included, is downloaded once from the Debian
-/// mirror this machine uses, and only unpacked: 150 to 250 MB, in ~/.cache/nic-lab.
+/// mirror this machine uses, and only unpacked: some 150 MB, in ~/.cache/nic-lab.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask nic-lab -- ethtool -i eth0              what igb says of itself

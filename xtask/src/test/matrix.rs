@@ -13,6 +13,12 @@ pub(super) enum Nics {
     Igb,
     /// Every NIC, and igb with older kernels too.
     All,
+    /// igb with Linux 6.18.
+    #[value(name = "igb-6.18")]
+    Igb618,
+    /// igb with Linux 6.12, whose driver has no zero-copy.
+    #[value(name = "igb-6.12")]
+    Igb612,
     /// virtio-net, whose driver has zero-copy only with iommu_platform, with and without that.
     Virtio,
     /// vmxnet3.
@@ -46,6 +52,8 @@ impl Nics {
         let chosen = |case: &&Case| match self {
             Self::All => true,
             Self::Igb => **case == CASES[0],
+            Self::Igb618 => case.kernel == "6.18",
+            Self::Igb612 => case.kernel == "6.12",
             Self::Virtio => case.nic == Nic::VirtioNetPci,
             Self::Vmxnet3 => case.nic == Nic::Vmxnet3,
             Self::E1000e => case.nic == Nic::E1000e,
