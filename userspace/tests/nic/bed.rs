@@ -76,6 +76,10 @@ impl Bed {
         let alone = alone();
         let lab = Lab::of_nics(NIC, OTHER)?;
         let mut bed = Self { lab, found: Found::default(), queues: None, _alone: alone };
+        // As whoever runs Sluice is asked to: vmxnet3 does it by itself, and does not switch it on again.
+        if bed.features()?["features"]["large-receive-offload"]["on"] == true {
+            bed.lab.dut.exec("ethtool", &format!("-K {NIC} lro off"))?;
+        }
         if let Some(queues) = queues {
             bed.queues = bed.features()?["queues"].as_u64();
             bed.set_queues(queues)?;
@@ -116,9 +120,13 @@ impl Bed {
 }
 
 impl Drop for Bed {
-    /// The next one finds the NIC as this one did.
+    /// The next one finds the NICs as this one did. A test that failed may leave connections behind, and they would keep
+    /// the namespaces, so the NICs are given back to the first process' by name.
     fn drop(&mut self) {
         self.queues.map(|queues| self.set_queues(queues));
+        for (host, nic) in [(&self.lab.dut, NIC), (&self.lab.peer, OTHER)] {
+            let _ = host.ip(&format!("link set {nic} netns 1"));
+        }
     }
 }
 

@@ -14,6 +14,8 @@ pub(crate) struct Offers {
     pub(crate) says_zero_copy: bool,
     /// They can.
     pub(crate) zero_copy: bool,
+    /// It can be given another number of queues.
+    pub(crate) sets_queues: bool,
 }
 
 /// What the driver of `nic` does in this kernel, as its source has it.
@@ -29,17 +31,23 @@ pub(crate) fn offers(host: &Namespace, nic: &str) -> Result<Offers> {
 }
 
 fn known(driver: &str, release: (u32, u32), platform: impl Fn() -> Result<bool>) -> Result<Offers> {
-    let all = |zero_copy| Offers { native: true, says_zero_copy: zero_copy, zero_copy };
+    let all = |zero_copy| Offers {
+        native: true,
+        says_zero_copy: zero_copy,
+        zero_copy,
+        sets_queues: true,
+    };
+    let fixed = Offers { sets_queues: false, ..all(false) };
     Ok(match driver {
         "igb" => all(release >= (6, 14)),
         // Whether the device reads memory by the addresses that the kernel maps for it decides when a socket is bound.
         "virtio_net" => {
             let says_zero_copy = release >= (6, 18);
             let zero_copy = says_zero_copy && platform()?;
-            Offers { native: true, says_zero_copy, zero_copy }
+            Offers { says_zero_copy, ..all(zero_copy) }
         }
-        "vmxnet3" => all(false),
-        "e1000e" => Offers { native: false, ..all(false) },
+        "vmxnet3" => fixed,
+        "e1000e" => Offers { native: false, ..fixed },
         other => bail!("nothing is known of the driver {other} here: add what its source says"),
     })
 }

@@ -30,7 +30,9 @@ impl Flood<'_> {
     fn send(&self) -> Result<u64> {
         let (mac, address, port) = self.to;
         let write = |file: &str, line: &str| {
-            fs::write(format!("{FOLDER}/{file}"), line).with_context(|| format!("{file}: {line}"))
+            // Linux 6.12 takes the last byte for the end of the line, whatever it is.
+            let line = format!("{line}\n");
+            fs::write(format!("{FOLDER}/{file}"), &line).with_context(|| format!("{file}: {line}"))
         };
         write("kpktgend_0", "rem_device_all")?;
         write("kpktgend_0", &format!("add_device {}", self.nic))?;
