@@ -30,7 +30,7 @@ fn a_flood_costs_packets_with_reasons_and_nothing_else() -> Result<()> {
     stream.await_bytes(1 << 18, LIMIT)?;
     stream.finish()?;
     let stats = wait_until("each packet has come or been counted as a drop", LIMIT, || {
-        sluice.stats().ok().filter(|stats| stats.running() && accounted(stats))
+        sluice.stats().ok().filter(|stats| stats.has_workers() && accounted(stats))
     });
     let stats = stats
         .with_context(|| format!("{:#}", sluice.stats().map_or_else(|_| "".into(), |s| s.0)))?;
