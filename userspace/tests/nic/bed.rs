@@ -76,8 +76,7 @@ impl Bed {
         let alone = alone();
         let lab = Lab::of_nics(NIC, OTHER)?;
         let mut bed = Self { lab, found: Found::default(), queues: None, _alone: alone };
-        // As whoever runs Sluice is asked to. vmxnet3 does it by itself when a program is attached, but on its way up
-        // switches it on again under the program, which then misses most packets.
+        // As whoever runs Sluice is asked to: vmxnet3 does it by itself, and does not switch it on again.
         if bed.features()?["features"]["large-receive-offload"]["on"] == true {
             bed.lab.dut.exec("ethtool", &format!("-K {NIC} lro off"))?;
         }
