@@ -20,6 +20,9 @@ const LIMIT: u32 = 900;
 
 /// Runs those whose names `passed` allows on these NICs.
 pub(super) fn run(nics: Nics, passed: &[String]) -> Result<()> {
+    if nics.cases().is_empty() {
+        return Ok(());
+    }
     let tests = build()?;
     if !any(&tests, passed)? {
         return Ok(());
