@@ -5,6 +5,7 @@
 //! | `setup` | installs what building and running need |
 //! | `run` | real traffic through Sluice, and what became of it |
 //! | `lab` | hosts on wires, to try things in |
+//! | `nic_lab` | a machine with real NIC drivers |
 //! | `test` | every test there is |
 //! | `rules` | which tests prove which rule |
 //! | `bench` | how fast it is, against what does the same |
@@ -19,6 +20,7 @@ mod bench;
 mod ci;
 mod instructions;
 mod lab;
+mod nic_lab;
 mod rules;
 mod run;
 mod setup;
@@ -44,6 +46,7 @@ enum Task {
     Run(run::Run),
     Test(test::Test),
     Lab(lab::Lab),
+    NicLab(nic_lab::NicLab),
     Rules(rules::Rules),
     Bench(bench::Bench),
     Instructions(instructions::Instructions),
@@ -57,6 +60,8 @@ fn main() -> ExitCode {
         Task::Run(task) => task.run(),
         Task::Test(task) => task.run(),
         Task::Lab(task) => task.run(),
+        // It ends as the command it runs.
+        Task::NicLab(task) => return task.run(),
         Task::Rules(task) => task.run(),
         Task::Bench(task) => task.run(),
         Task::Instructions(task) => task.run(),

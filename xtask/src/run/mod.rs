@@ -12,7 +12,7 @@
 //! | `interrupt` | Ctrl-C |
 
 mod interface;
-mod interrupt;
+pub(crate) mod interrupt;
 mod iperf;
 mod lab;
 mod legs;

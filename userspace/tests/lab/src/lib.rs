@@ -32,6 +32,7 @@
 //! | `namespace` | one network namespace: run a closure or a program in it |
 //! | `veth` | a veth pair between two of them that looks like a wire |
 //! | `wire` | two hosts on one wire |
+//! | `nics` | two hosts on two NICs that a cable joins |
 //! | `between` | two hosts, and one between them that forwards |
 //! | `bridge` | the kernel's own bridge there |
 //! | `router` | the kernel's own router there |
@@ -65,6 +66,7 @@ mod iperf;
 mod line;
 mod namespace;
 mod netem;
+mod nics;
 mod owner;
 mod process;
 mod router;

@@ -22,8 +22,8 @@ pub struct Sluice {
 }
 
 /// Longest time from start to the first packet taken, and from SIGTERM to the end (which promises a second);
-/// generous, because the machine may be building something else.
-const LIMIT: Duration = Duration::from_secs(20);
+/// generous, because the machine may be building something else, or be an emulated one.
+const LIMIT: Duration = Duration::from_secs(120);
 
 impl Sluice {
     /// Starts `program run` in `host` with the configuration `config`, but a control socket and a journal of
