@@ -15,15 +15,17 @@ use crate::setup;
 use crate::step::Step;
 use matrix::Nics;
 
-/// Runs every test: unit, property, replayed fuzz findings, doc, those that need root, and those that need a NIC.
+/// Runs every test: unit, property, replayed fuzz findings, doc, those that need root; if asked, those that need a NIC.
 ///
 /// The tests that need root make network namespaces of their own and remove them; without root they are run
-/// through sudo. Those that need a real NIC's driver run in a machine that `cargo xtask nic-lab` boots.
+/// through sudo. Those that need a real NIC's driver run in a machine that `cargo xtask nic-lab` boots, which takes some
+/// minutes where it is emulated.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  cargo xtask test                         all of them, on one NIC
+  cargo xtask test                         all that this machine can run by itself
   cargo xtask test -- checksum             those with `checksum` in their name
   cargo xtask test --no-setup              without looking for what is not installed
+  cargo xtask test --nic igb               and those that need a NIC, on one
   cargo xtask test --nic all               on every NIC and kernel
   cargo xtask test --nic igb --only-nic    only those that need a NIC
   SLUICE_CYCLES=1000 cargo xtask test -- cycles
@@ -33,10 +35,10 @@ pub(crate) struct Test {
     #[arg(long)]
     no_setup: bool,
     /// Which NIC drivers to test on.
-    #[arg(long, value_enum, default_value_t = Nics::Igb)]
+    #[arg(long, value_enum, default_value_t = Nics::None)]
     nic: Nics,
     /// Run no other tests than those that need a NIC.
-    #[arg(long)]
+    #[arg(long, requires = "nic")]
     only_nic: bool,
     /// Passed to every test program: a part of a test's name, `--nocapture`, …
     #[arg(last = true)]
