@@ -20,8 +20,10 @@ use super::tables::RuleMaps;
 use super::{OBJECT, Peer, SteerError, object, peer};
 use crate::config::XdpMode;
 
-/// How often the verifier is asked. libbpf asks five times (`PROG_LOAD_ATTEMPTS`, libbpf_internal.h).
-const VERIFIED_AT_MOST: usize = 5;
+/// How often the verifier is asked. libbpf asks five times (`PROG_LOAD_ATTEMPTS`, libbpf_internal.h); on a busy machine a
+/// process with many children that end meanwhile, a signal each, has been refused as often. An attempt takes
+/// milliseconds.
+const VERIFIED_AT_MOST: usize = 50;
 
 /// Which of the two programs: they differ in nothing but what packets they are given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
