@@ -47,12 +47,16 @@ impl Until {
         self.count.map_or(wanted, |count| wanted.min(count - done))
     }
 
-    /// Whether `done` packets are enough, or it is late enough.
+    /// Whether `done` packets are enough, it is late enough, or a signal came.
     #[must_use]
     pub fn is_over(&self, done: u64, now: u64) -> bool {
-        self.count.is_some_and(|count| done >= count)
-            || self.end.is_some_and(|end| now >= end)
-            || told()
+        self.is_reached(done, now) || told()
+    }
+
+    /// The same whatever signals came.
+    #[must_use]
+    pub fn is_reached(&self, done: u64, now: u64) -> bool {
+        self.count.is_some_and(|count| done >= count) || self.end.is_some_and(|end| now >= end)
     }
 }
 
