@@ -35,6 +35,13 @@ impl FlowKey {
         ports.map(|ports| Self { addresses, ports, protocol, tunnel: None })
     }
 
+    /// The flow between these endpoints, in no tunnel.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(crate) const fn new(addresses: Addresses, ports: Ports, protocol: Protocol) -> Self {
+        Self { addresses, ports, protocol, tunnel: None }
+    }
+
     /// The flow of the packet inside `tunnel`, whose outer headers are `outer`; `None` if its ports cannot be
     /// seen. The same addresses and ports in another tunnel are another flow.
     #[inline]

@@ -424,6 +424,31 @@ fn a_rule_that_takes_ssh_is_warned_of_and_still_right() {
     assert_eq!(code, 0, "{message}");
     let warning = "warning: sluice.toml: rule[0] steers TCP port 22";
     assert!(message.contains(warning), "{message}");
+    let rule = "[[rule]]\nproto = \"tcp\"\naction = \"steer\"\n";
+    assert_eq!(check(&format!("{WIRE}{rule}")), (String::new(), 0), "a wire leads past this host");
+}
+
+#[test]
+fn what_nat_is_about_and_no_rule_steers_is_warned_of_way_by_way() {
+    let rule = |conditions: &str| format!("[[rule]]\n{conditions}\naction = \"steer\"\n");
+    let warned = |rules: &str| {
+        let (message, code) = check(&format!("{WIRE}{rules}{NAT}"));
+        assert_eq!(code, 0, "{message}");
+        let ways = [
+            "dst = \"203.0.113.10/32\", dst_port = 80",
+            "src = \"10.0.0.1/32\", src_port = 8080",
+            "src = \"10.0.0.2/32\", src_port = 8080",
+        ];
+        ways.map(|way| message.contains(&format!("rule with {way}, proto = \"tcp\"")))
+    };
+    assert_eq!(warned(""), [true; 3]);
+    assert_eq!(warned(&rule("proto = \"udp\"")), [true; 3]);
+    assert_eq!(warned(&rule("dst_port = 80")), [false, true, true]);
+    let back = rule("src = \"10.0.0.2/31\"\nsrc_port = 8080");
+    assert_eq!(warned(&back), [true, true, false]);
+    assert_eq!(warned(&(back + &rule("src_port = \"8000-9000\""))), [true, false, false]);
+    assert_eq!(warned(&rule("proto = \"tcp\"")), [false; 3]);
+    assert_eq!(warned(&rule("").replace("steer", "pass")), [true; 3]);
 }
 
 #[test]

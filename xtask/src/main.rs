@@ -5,8 +5,10 @@
 //! | `setup` | installs what building and running need |
 //! | `run` | real traffic through Sluice, and what became of it |
 //! | `lab` | hosts on wires, to try things in |
+//! | `nic_lab` | a machine with real NIC drivers |
 //! | `test` | every test there is |
 //! | `rules` | which tests prove which rule |
+//! | `bench` | how fast it is, against what does the same |
 //! | `instructions` | how many instructions the hot functions take |
 //! | `api` | the public surface of `sluice-common` |
 //! | `ci` | everything that has to be right before a change lands |
@@ -14,9 +16,11 @@
 //! | `workspace` | where things are |
 
 mod api;
+mod bench;
 mod ci;
 mod instructions;
 mod lab;
+mod nic_lab;
 mod rules;
 mod run;
 mod setup;
@@ -42,7 +46,9 @@ enum Task {
     Run(run::Run),
     Test(test::Test),
     Lab(lab::Lab),
+    NicLab(nic_lab::NicLab),
     Rules(rules::Rules),
+    Bench(bench::Bench),
     Instructions(instructions::Instructions),
     Api(api::Api),
     Ci(ci::Ci),
@@ -54,7 +60,10 @@ fn main() -> ExitCode {
         Task::Run(task) => task.run(),
         Task::Test(task) => task.run(),
         Task::Lab(task) => task.run(),
+        // It ends as the command it runs.
+        Task::NicLab(task) => return task.run(),
         Task::Rules(task) => task.run(),
+        Task::Bench(task) => task.run(),
         Task::Instructions(task) => task.run(),
         Task::Api(task) => task.run(),
         Task::Ci(task) => task.run(),

@@ -55,6 +55,19 @@ impl Prefix {
     pub fn covers(&self, other: &Self) -> bool {
         self.len <= other.len && self.contains(other.address)
     }
+
+    /// Whether an address lies in both.
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        self.covers(other) || other.covers(self)
+    }
+}
+
+impl From<IpAddr> for Prefix {
+    /// The address alone.
+    fn from(address: IpAddr) -> Self {
+        Self { address, len: if address.is_ipv4() { 32 } else { 128 } }
+    }
 }
 
 impl fmt::Display for Prefix {
@@ -93,6 +106,12 @@ impl PortRange {
     #[must_use]
     pub const fn contains(&self, port: u16) -> bool {
         self.first <= port && port <= self.last
+    }
+
+    /// Whether a port lies in both.
+    #[must_use]
+    pub const fn meets(&self, other: &Self) -> bool {
+        self.first <= other.last && other.first <= self.last
     }
 }
 
@@ -148,6 +167,18 @@ impl Rule {
         }
     }
 
+    /// Whether there are packets that both rules accept, whatever becomes of them.
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        let fields = [Field::Source, Field::Destination];
+        both(self.protocol, other.protocol, |one, another| one == another)
+            && both(self.vlan, other.vlan, |one, another| one == another)
+            && fields.iter().all(|&field| {
+                both(self.prefix(field), other.prefix(field), Prefix::meets)
+                    && both(self.ports(field), other.ports(field), PortRange::meets)
+            })
+    }
+
     /// What makes the rule one no packet can be compared with.
     ///
     /// # Errors
@@ -167,6 +198,14 @@ impl Rule {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Whether something accepts both conditions, of which each may be left out.
+fn both<T: Copy>(one: Option<T>, another: Option<T>, meet: impl FnOnce(T, T) -> bool) -> bool {
+    match (one, another) {
+        (Some(one), Some(another)) => meet(one, another),
+        _ => true,
     }
 }
 
@@ -266,6 +305,34 @@ mod tests {
         assert!(prefix("10.0.0.0", 8).covers(&prefix("10.0.0.0", 8)));
         assert!(prefix("10.0.0.0", 8).covers(&prefix("10.1.0.0", 16)));
         assert!(!prefix("10.1.0.0", 16).covers(&prefix("10.0.0.0", 8)));
+    }
+
+    #[test]
+    fn rules_meet_where_a_packet_is_accepted_by_both() {
+        let any = Rule::any(Action::Steer);
+        let ports = |first, last| PortRange::new(first, last);
+        let net = Rule { src: Some(prefix("10.0.0.0", 8)), ..any };
+        let host = Rule { src: Some(IpAddr::from([10, 1, 2, 3]).into()), ..any };
+        let web = Rule { protocol: Some(Protocol::TCP), dst_port: ports(80, 443), ..any };
+        for (one, another, meet) in [
+            (any, net, true),
+            (net, host, true),
+            (net, Rule { src: Some(prefix("11.0.0.0", 8)), ..any }, false),
+            (net, Rule { src: Some(prefix("::", 0)), ..any }, false),
+            (net, Rule { dst: Some(prefix("11.0.0.0", 8)), ..any }, true),
+            (web, Rule { dst_port: ports(443, 500), ..any }, true),
+            (web, Rule { dst_port: ports(444, 500), ..any }, false),
+            (web, Rule { src_port: ports(444, 500), ..any }, true),
+            (web, Rule { protocol: Some(Protocol::UDP), ..any }, false),
+            (Rule { vlan: Some(0), ..any }, Rule { vlan: Some(7), ..any }, false),
+            (Rule { vlan: Some(7), ..any }, any, true),
+        ] {
+            assert_eq!(
+                (one.meets(&another), another.meets(&one)),
+                (meet, meet),
+                "{one:?} {another:?}"
+            );
+        }
     }
 
     #[test]

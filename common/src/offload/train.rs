@@ -51,7 +51,7 @@ impl Layout {
 }
 
 /// What a train is, but for its bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Shape {
     pub(super) layout: Layout,
     /// `None`: not an IP packet.

@@ -10,10 +10,12 @@
 //! | `closing` | what lets a train go: a packet, a full table, the end |
 //! | `udp` | the same questions where UDP has its own answers |
 //! | `tunnel` | the same questions about what stands around a packet in a tunnel |
+//! | `express` | is what is recognised at a glance the same? |
 //! | `time` | what lets a train go: its deadline |
 
 mod burst;
 mod closing;
+mod express;
 mod join;
 mod lro;
 mod refusal;

@@ -136,6 +136,23 @@ proptest! {
     }
 }
 
+/// What it names for steering is what it changes, and what has been steered back is changed back.
+#[test]
+fn a_rule_tells_what_is_to_be_steered_to_it() {
+    let rule = rule();
+    let ways = rule.steering();
+    let NatTarget::OneOf(targets) = &rule.to else { unreachable!("one of several") };
+    assert_eq!(ways.len(), 1 + targets.len());
+    let [forward, back @ ..] = &ways[..] else { unreachable!("counted") };
+    assert_eq!((forward.dst, forward.dst_port), (Some(rule.prefix), rule.ports));
+    assert_eq!((forward.src, forward.src_port, forward.protocol), (None, None, rule.protocol));
+    for (way, target) in back.iter().zip(targets) {
+        assert_eq!(way.src, Some((*target).into()));
+        assert_eq!(way.src_port, rule.to_port.map(|port| PortRange::new(port, port).unwrap()));
+        assert_eq!((way.dst, way.dst_port), (None, None));
+    }
+}
+
 #[test]
 fn the_host_part_is_kept_from_prefix_to_prefix() {
     let to = NatTarget::Prefix(prefix([10, 1, 2, 0].into(), 24));

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{Failure, print, print_json, ssh};
-use crate::config::{Config, ConfigError, Problem};
+use super::{Failure, nat, print, print_json, ssh};
+use crate::config::{Config, ConfigError, Mode, Problem};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -53,7 +53,7 @@ impl<'a> From<&'a Problem> for ProblemReport<'a> {
 
 pub(super) fn execute(args: &Args) -> Result<(), Failure> {
     let loaded = Config::load(&args.file);
-    let warnings = loaded.as_ref().map(|config| ssh::warnings(&config.rules)).unwrap_or_default();
+    let warnings = loaded.as_ref().map(warnings).unwrap_or_default();
     if args.json {
         print_json(&report(args, &loaded, warnings))?;
         return loaded.map(|_| ()).map_err(|_| Failure::usage(&""));
@@ -64,6 +64,13 @@ pub(super) fn execute(args: &Args) -> Result<(), Failure> {
     let config = loaded.map_err(|error| Failure::usage(&error))?;
     let rules = config.rules.len();
     print(format_args!("{}: right, {rules} rule{}", args.file.display(), plural(rules)))
+}
+
+/// What is right and may still not be meant.
+fn warnings(config: &Config) -> Vec<String> {
+    // Through the ports of a wire nobody reaches this host, whatever its rules say.
+    let ssh = if config.mode == Mode::Wire { Vec::new() } else { ssh::warnings(&config.rules) };
+    ssh.into_iter().chain(nat::warnings(config)).collect()
 }
 
 fn report<'a>(

@@ -7,6 +7,7 @@ mod check;
 mod data_plane;
 mod explain;
 mod features;
+mod nat;
 mod reload;
 mod run;
 mod running;

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use sluice_common::classify::{Action, Prefix};
+use sluice_common::classify::{self, Action, Prefix};
+use sluice_common::wire::Protocol;
 
 use super::table::Table;
 use super::{MAX_RULES, PortRange, Proto, Rule};
@@ -73,6 +74,34 @@ pub(super) fn parse_prefix(table: &Table<'_>, key: &str, written: &str) -> Optio
     Some(net)
 }
 
+impl From<Proto> for Protocol {
+    fn from(proto: Proto) -> Self {
+        match proto {
+            Proto::Tcp => Self::TCP,
+            Proto::Udp => Self::UDP,
+        }
+    }
+}
+
+impl From<&Rule> for classify::Rule {
+    /// The rule as the classifier has it.
+    fn from(rule: &Rule) -> Self {
+        let prefix = |net| classified(net).expect("a prefix fits its family");
+        let ports = |PortRange { first, last }| {
+            classify::PortRange::new(first, last).expect("checked when it was read")
+        };
+        Self {
+            src: rule.src.map(prefix),
+            dst: rule.dst.map(prefix),
+            protocol: rule.proto.map(Protocol::from),
+            src_port: rule.src_port.map(ports),
+            dst_port: rule.dst_port.map(ports),
+            vlan: rule.vlan,
+            action: rule.action,
+        }
+    }
+}
+
 /// The prefix as the classifier has it.
 pub(super) fn classified(net: IpNet) -> Option<Prefix> {
     Prefix::new(net.addr(), net.prefix_len())
@@ -114,5 +143,30 @@ pub(super) fn ports(table: &Table<'_>, key: &'static str) -> Option<PortRange> {
             table.problem(key, format!("not {WANTED} the first no higher than the last"));
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_keeps_all_its_conditions() {
+        let rule = Rule {
+            src: Some("10.0.0.0/8".parse().unwrap()),
+            dst: Some("2001:db8::/32".parse().unwrap()),
+            proto: Some(Proto::Udp),
+            src_port: Some(PortRange { first: 1, last: 2 }),
+            dst_port: Some(PortRange { first: 3, last: 3 }),
+            vlan: Some(7),
+            action: Action::Drop,
+        };
+        let steering = classify::Rule::from(&rule);
+        assert_eq!(steering.src.unwrap().to_string(), "10.0.0.0/8");
+        assert_eq!(steering.dst.unwrap().to_string(), "2001:db8::/32");
+        assert_eq!(steering.protocol, Some(Protocol::UDP));
+        assert_eq!(steering.src_port.map(|p| (p.first(), p.last())), Some((1, 2)));
+        assert_eq!(steering.dst_port.map(|p| (p.first(), p.last())), Some((3, 3)));
+        assert_eq!((steering.vlan, steering.action), (Some(7), Action::Drop));
     }
 }

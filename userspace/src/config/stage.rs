@@ -14,7 +14,7 @@ use toml::de::DeValue;
 
 use super::table::{Entry, Table};
 use super::words::one_of;
-use super::{Mode, Port, Proto, rule};
+use super::{Mode, Port, rule};
 
 /// What one of several addresses is chosen with. The same at every start and on every machine: clients keep
 /// theirs when Sluice starts anew, and when a second one takes over. That a client can find out which
@@ -202,12 +202,8 @@ fn check_nat_rule(table: &Table<'_>, rule: &NatRule, before: &[Option<NatRule>])
 }
 
 fn nat_rule(table: &Table<'_>, ports: &[Port]) -> Option<NatRule> {
-    let protocol = |proto| match proto {
-        Proto::Tcp => Protocol::TCP,
-        Proto::Udp => Protocol::UDP,
-    };
     let from = side(table, "from", ports);
-    let protocol = rule::protocol(table).map(protocol);
+    let protocol = rule::protocol(table).map(Protocol::from);
     let mapped = mapped(table);
     let (to, to_port) = (target(table), to_port(table));
     let (field, prefix, ports) = mapped?;

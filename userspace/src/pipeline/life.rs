@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arrayvec::ArrayVec;
 use nix::poll::PollFd;
+use sluice_common::offload::GroConfig;
 
 use super::command::{Command, Handle, Mailbox};
 use super::idle::IdlePolicy;
@@ -102,8 +103,9 @@ pub(super) trait Work {
     /// Brings the counts up to date that are looked up and not counted: statistics and ledger.
     fn gauge(&mut self);
 
-    /// Does what it is told; what every worker does alike has been done.
-    fn obey(&mut self, command: Command, now: u64);
+    /// Coalesces by `gro` from the next packet on. What is held goes first, behind what waits already, so that
+    /// nothing changes places.
+    fn switch(&mut self, gro: &GroConfig, now: u64);
 
     /// Whether nothing is left that could go anywhere, where `end` is why the worker ends.
     fn is_drained(&mut self, end: End) -> bool;
@@ -153,7 +155,10 @@ pub(super) trait Work {
                     let life = self.life();
                     life.mailbox.answer(life.latency.swap(empty));
                 }
-                command => self.obey(command, now),
+                Command::Switch(gro) => {
+                    self.switch(&gro, now);
+                    self.life().mailbox.has_switched();
+                }
             }
         }
     }

@@ -5,6 +5,7 @@
 //! | `worker` | [`Worker`]: what it owns, and what one turn is |
 //! | `to_host` | wire → host: trains in one vectored write |
 //! | `to_wire` | host → wire: super-packets cut into frames |
+//! | `ahead` | packets asked for before their turn |
 //! | `fragment_id` | identifications for the fragments of IPv6 datagrams |
 //! | `life` | what every worker has besides its work |
 //! | `stop` | how a worker ends, and what it says at the end |
@@ -81,6 +82,7 @@
 //! # Ok(()) }
 //! ```
 
+mod ahead;
 mod command;
 mod fragment_id;
 mod idle;

@@ -9,7 +9,8 @@ use nix::poll::{PollFd, PollFlags};
 use sluice_common::offload::{Buffer, Coalescer, GroConfig};
 use sluice_common::reason::{DropReason, FlushReason};
 
-use super::command::{Command, Handle};
+use super::ahead::ahead;
+use super::command::Handle;
 use super::life::{Life, MOST_WATCHED, Work};
 use super::run::run;
 use super::stop::{End, Report, Stop};
@@ -100,34 +101,48 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
 
     /// Wire → host. Returns how many packets came in or went out of the backlog.
     fn receive(&mut self, now: u64) -> usize {
+        let before = self.life.counts.to_host_packets;
+        self.inbound().2.retry();
+        let taken = self.wire.receive(&mut self.pool, &mut self.burst, now);
+        let came_in = taken.packets + taken.too_long;
+        let counts = &mut self.life.counts;
+        counts.from_wire_packets += came_in as u64;
+        counts.from_wire_bytes += self.burst.iter().map(|one| one.total_len() as u64).sum::<u64>();
+        counts.dropped_inbound[DropReason::TooManyPieces.index()] += taken.too_long as u64;
+        self.coalesce(now);
+        came_in.max((self.life.counts.to_host_packets - before) as usize)
+    }
+
+    /// Takes the burst, and lets go what is not to be held longer than to its end.
+    fn coalesce(&mut self, now: u64) {
         let stopping = self.life.is_stopping();
-        let mut out = ToHost {
+        let (coalescer, burst, mut out) = self.inbound();
+        for packet in ahead(burst) {
+            coalescer.push(packet, now, &mut out);
+            out.recycle(coalescer);
+        }
+        coalescer.end_of_burst(now, &mut out);
+        if coalescer.held_pieces() > out.backlog.limit() {
+            coalescer.flush(FlushReason::Capacity, &mut out);
+        }
+        if stopping {
+            coalescer.flush(FlushReason::Shutdown, &mut out);
+        }
+        out.recycle(coalescer);
+    }
+
+    /// What holds received packets, what has come, and the way to the host.
+    fn inbound(
+        &mut self,
+    ) -> (&mut Coalescer<Frame<'u, Packet>>, &mut Vec<Frame<'u, Packet>>, ToHost<'_, 'u, T>) {
+        let out = ToHost {
             host: &mut self.host,
             pool: &mut self.pool,
             backlog: &mut self.backlog,
             counts: &mut self.life.counts,
             latency: &mut self.life.latency,
         };
-        let before = out.counts.to_host_packets;
-        out.retry();
-        let taken = self.wire.receive(out.pool, &mut self.burst, now);
-        out.counts.from_wire_packets += taken.too_long as u64;
-        out.counts.dropped_inbound[DropReason::TooManyPieces.index()] += taken.too_long as u64;
-        for packet in self.burst.drain(..) {
-            out.counts.from_wire_packets += 1;
-            out.counts.from_wire_bytes += packet.total_len() as u64;
-            self.coalescer.push(packet, now, &mut out);
-            out.recycle(&mut self.coalescer);
-        }
-        self.coalescer.end_of_burst(now, &mut out);
-        if self.coalescer.held_pieces() > out.backlog.limit() {
-            self.coalescer.flush(FlushReason::Capacity, &mut out);
-        }
-        if stopping {
-            self.coalescer.flush(FlushReason::Shutdown, &mut out);
-        }
-        out.recycle(&mut self.coalescer);
-        (taken.packets + taken.too_long).max((out.counts.to_host_packets - before) as usize)
+        (&mut self.coalescer, &mut self.burst, out)
     }
 
     /// Keeps the fill ring full, as far as the frames on their way in leave the reserve alone.
@@ -137,21 +152,6 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
         let held = self.coalescer.held_pieces() + self.backlog.frames();
         let inbound = self.wire.rings().inbound() as usize + held;
         self.wire.fill(&mut self.pool, most.saturating_sub(inbound));
-    }
-
-    /// Coalesces by `gro` from the next packet on. What is held goes to the host first, behind what waits
-    /// there already, so that nothing changes places.
-    fn switch(&mut self, gro: &GroConfig) {
-        let mut out = ToHost {
-            host: &mut self.host,
-            pool: &mut self.pool,
-            backlog: &mut self.backlog,
-            counts: &mut self.life.counts,
-            latency: &mut self.life.latency,
-        };
-        self.coalescer.switch(gro, &mut out);
-        out.recycle(&mut self.coalescer);
-        self.life.mailbox.has_switched();
     }
 
     /// Where every frame is.
@@ -249,10 +249,10 @@ where
         self.life.counts.ledger = self.ledger();
     }
 
-    fn obey(&mut self, command: Command, _now: u64) {
-        if let Command::Switch(gro) = command {
-            self.switch(&gro);
-        }
+    fn switch(&mut self, gro: &GroConfig, _now: u64) {
+        let (coalescer, _, mut out) = self.inbound();
+        coalescer.switch(gro, &mut out);
+        out.recycle(coalescer);
     }
 
     fn is_drained(&mut self, end: End) -> bool {
@@ -262,15 +262,9 @@ where
     }
 
     fn abandon(&mut self) {
-        let mut out = ToHost {
-            host: &mut self.host,
-            pool: &mut self.pool,
-            backlog: &mut self.backlog,
-            counts: &mut self.life.counts,
-            latency: &mut self.life.latency,
-        };
+        let (coalescer, _, mut out) = self.inbound();
         out.abandon();
-        out.recycle(&mut self.coalescer);
+        out.recycle(coalescer);
         self.abandon_waiting();
     }
 

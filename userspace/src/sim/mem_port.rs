@@ -28,6 +28,8 @@ pub struct MemPort<'u> {
     pub taken_at_once: usize,
     /// Packets sent at one doorbell; the kernel does 32 in copy mode.
     pub sent_at_once: usize,
+    /// What goes out is not kept in [`wire`](Self::wire): for who measures, and wants no copy of it.
+    pub unrecorded: bool,
     /// What went out on the wire, oldest first.
     pub wire: Record,
     slots: usize,
@@ -62,6 +64,7 @@ impl<'u> MemPort<'u> {
             multi_buffer: false,
             taken_at_once: usize::MAX,
             sent_at_once: usize::MAX,
+            unrecorded: false,
             wire: Record::default(),
             slots,
             fill: VecDeque::with_capacity(slots),
@@ -133,7 +136,9 @@ impl<'u> MemPort<'u> {
             let Some(frames) = end.map(|end| end + 1).filter(|&frames| frames <= room) else {
                 break;
             };
-            self.wire.push(self.transmit.iter().take(frames).map(|one| one.piece.as_ref()));
+            if !self.unrecorded {
+                self.wire.push(self.transmit.iter().take(frames).map(|one| one.piece.as_ref()));
+            }
             let sent = self.transmit.drain(..frames).flat_map(|one| one.piece.release());
             self.withheld.extend(sent);
         }

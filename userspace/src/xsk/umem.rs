@@ -196,6 +196,11 @@ impl Umem {
         descriptor
     }
 
+    /// Where the byte at `offset` is. Nothing may be read or written there but as [`bytes`](Self::bytes) says.
+    pub(super) const fn address(&self, offset: u32) -> *const u8 {
+        self.base.as_ptr().wrapping_add(offset as usize)
+    }
+
     /// `len` bytes from `offset`.
     ///
     /// # Safety

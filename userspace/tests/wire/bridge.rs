@@ -26,6 +26,17 @@ fn many_connections_cross_at_once() -> Result<()> {
 }
 
 #[test]
+fn what_iperf3_sends_crosses_both_ways() -> Result<()> {
+    over_bridge(WireWiring::default(), connections::iperf3)
+}
+
+#[test]
+fn what_iperf3_sends_crosses_a_wire_that_loses_and_reorders() -> Result<()> {
+    let impaired = WireWiring { impairment: Some(IMPAIRED), ..WireWiring::default() };
+    over_bridge(impaired, connections::iperf3)
+}
+
+#[test]
 fn datagrams_cross_both_ways() -> Result<()> {
     over_bridge(WireWiring::default(), connections::datagrams)
 }

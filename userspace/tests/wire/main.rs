@@ -8,6 +8,7 @@
 //! | `bridge` | the kernel's bridge passes |
 //! | `sluice` | Sluice passes as well |
 //! | `translation` | between networks of different MTU |
+//! | `balanced` | servers that share one address |
 //! | `faults` | connections go on when the data plane does not |
 //! | `soak` | nothing is lost while the configuration changes |
 //! | `connections` | what programs send to each other arrives, whatever the wire does |
@@ -16,6 +17,7 @@
 //! | `lanes` | frames that keep to the queue of their flow |
 //! | `bed` | what all of them stand on |
 
+mod balanced;
 mod bed;
 mod bridge;
 mod connections;

@@ -31,8 +31,9 @@ action = "steer"
 /// The same on a wire that waits long for its workers.
 ///
 /// A worker that a busy machine keeps waiting for longer than the usual 100 ms is passed by, as it should be, and then
-/// what it holds comes later than what passed it. A test of the order through a worker must not see that.
-fn patient() -> String {
+/// what it holds comes later than what passed it. A test of what goes through a worker, and in which order, must not see
+/// that.
+pub(crate) fn patient() -> String {
     format!("{CONFIG}\n[worker]\nfail_open_ms = 10000\n")
 }
 
@@ -69,15 +70,29 @@ fn ensure_carried(stats: &Stats, packets: u64) -> Result<()> {
 
 #[test]
 fn files_cross_both_ways() -> Result<()> {
-    let stats = over_sluice(WireWiring::default(), CONFIG, connections::files)?;
+    let stats = over_sluice(WireWiring::default(), &patient(), connections::files)?;
     // Twice 64 MiB each way, and acknowledgements.
     ensure_carried(&stats, 2 * (64 << 20) / 1500)
 }
 
 #[test]
 fn many_connections_cross_at_once() -> Result<()> {
-    let stats = over_sluice(WireWiring::default(), CONFIG, connections::many)?;
+    let stats = over_sluice(WireWiring::default(), &patient(), connections::many)?;
     ensure_carried(&stats, 32 * (2 << 20) / 1500)
+}
+
+#[test]
+fn what_iperf3_sends_crosses_both_ways() -> Result<()> {
+    let stats = over_sluice(WireWiring::default(), &patient(), connections::iperf3)?;
+    // Of one stream a megabyte in each family, at the least.
+    ensure_carried(&stats, (2 << 20) / 1500)
+}
+
+#[test]
+fn what_iperf3_sends_crosses_a_wire_that_loses_and_reorders() -> Result<()> {
+    let impaired = WireWiring { impairment: Some(IMPAIRED), ..WireWiring::default() };
+    let stats = over_sluice(impaired, &patient(), connections::iperf3)?;
+    ensure_carried(&stats, (2 << 20) / 1500)
 }
 
 #[test]
@@ -89,8 +104,8 @@ fn datagrams_cross_both_ways() -> Result<()> {
     Ok(())
 }
 
-/// How often a sender has to repeat itself is told in comparison with the kernel's bridge, and no more: it is
-/// chance which packets are lost.
+/// How often a sender has to repeat itself is told in comparison with the kernel's bridge. It is chance which packets
+/// are lost, and what that costs: 0.4 to 1.1 times as often has been seen. Three times is no chance.
 #[test]
 fn files_cross_a_wire_that_loses_and_reorders() -> Result<()> {
     let impaired = WireWiring { impairment: Some(IMPAIRED), ..WireWiring::default() };
@@ -99,10 +114,11 @@ fn files_cross_a_wire_that_loses_and_reorders() -> Result<()> {
     let bridge = lab.bridge()?;
     let through_bridge = connections::files_resent(&lab)?;
     drop(bridge);
-    let mut sluice = start_wire(&lab, CONFIG)?;
+    let mut sluice = start_wire(&lab, &patient())?;
     let through_sluice = connections::files_resent(&lab)?;
     let ratio = through_sluice as f64 / through_bridge as f64;
     println!("sent again: {through_sluice} segments, {ratio:.2} times what a bridge needs");
+    ensure!(ratio < 3.0, "{through_sluice} segments, {through_bridge} over a bridge");
     sluice.ensure_sound()?;
     ensure_carried(&sluice.stats()?, 2 * (16 << 20) / 1500)?;
     sluice.stop()

@@ -11,7 +11,7 @@ use sluice_lab::{
 };
 
 use crate::bed::{LIMIT, alone};
-use crate::sluice::{CONFIG, start_wire};
+use crate::sluice::{patient, start_wire};
 
 const MIB: u64 = 1 << 20;
 
@@ -22,7 +22,7 @@ const MTU: [u32; 2] = [9_000, 1_500];
 fn translated(test: impl FnOnce(&WireLab, &Sluice) -> Result<()>) -> Result<()> {
     let _alone = alone();
     let lab = WireLab::wired(WireWiring { mtu: MTU, ..WireWiring::default() })?;
-    let mut sluice = start_wire(&lab, CONFIG)?;
+    let mut sluice = start_wire(&lab, &patient())?;
     test(&lab, &sluice)?;
     sluice.ensure_sound()?;
     sluice.stop()

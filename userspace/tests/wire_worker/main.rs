@@ -6,6 +6,7 @@
 //! | `same_mtu` | packets leave byte for byte as they came, in order |
 //! | `helpers` | flows handed to another worker |
 //! | `pressure` | a side that does not send harms no other |
+//! | `promptness` | a small packet is not held longer than its burst |
 //! | `translate` | between networks of different MTU |
 //! | `random` | schedules that nobody thought of |
 //! | `stages` | what a stage says is done |
@@ -13,6 +14,7 @@
 
 mod helpers;
 mod pressure;
+mod promptness;
 mod random;
 mod rig;
 mod same_mtu;

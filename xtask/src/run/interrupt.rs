@@ -7,18 +7,18 @@ use anyhow::{Context, Result, ensure};
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// From now on Ctrl-C and SIGTERM only set a mark.
-pub(super) fn watch() -> Result<()> {
+pub(crate) fn watch() -> Result<()> {
     ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Release))
         .context("cannot watch for Ctrl-C")
 }
 
 /// Whether it was pressed.
-pub(super) fn pressed() -> bool {
+pub(crate) fn pressed() -> bool {
     INTERRUPTED.load(Ordering::Acquire)
 }
 
 /// An error where it was.
-pub(super) fn check() -> Result<()> {
+pub(crate) fn check() -> Result<()> {
     ensure!(!pressed(), "interrupted");
     Ok(())
 }

@@ -12,11 +12,11 @@
 //! | `interrupt` | Ctrl-C |
 
 mod interface;
-mod interrupt;
+pub(crate) mod interrupt;
 mod iperf;
 mod lab;
 mod legs;
-mod program;
+pub(crate) mod program;
 mod progress;
 mod report;
 

@@ -10,7 +10,7 @@ use crate::step::Step;
 use crate::workspace;
 
 /// Builds the program as users get it.
-pub(super) fn build() -> Result<PathBuf> {
+pub(crate) fn build() -> Result<PathBuf> {
     Step::new("cargo build --release --package sluice --bin sluice").run()?;
     Ok(workspace::target().join("release/sluice"))
 }
@@ -23,7 +23,7 @@ pub(super) fn read(program: &Path, file: &Path) -> Result<String> {
 }
 
 /// Host mode for a server on `iface` that listens on `port`.
-pub(super) fn server(iface: &str, port: u16) -> String {
+pub(crate) fn server(iface: &str, port: u16) -> String {
     host_mode(iface, &format!("dst_port = {port}"))
 }
 
@@ -33,7 +33,7 @@ pub(super) fn client(iface: &str, port: u16) -> String {
 }
 
 /// Wire mode between two ports, for all of TCP and UDP.
-pub(super) fn between([a, b]: [&str; 2]) -> String {
+pub(crate) fn between([a, b]: [&str; 2]) -> String {
     let port = |iface| format!("[[port]]\niface = \"{iface}\"\n\n");
     let rule = |proto| format!("[[rule]]\nproto = \"{proto}\"\naction = \"steer\"\n");
     ["mode = \"wire\"\n\n".to_owned(), port(a), port(b), rule("tcp"), rule("udp")].concat()

@@ -57,9 +57,9 @@ fn execute(command: &Command) -> Result<()> {
     }
 }
 
-/// Prints a report: one JSON document, or tables.
+/// Prints a report: one line of JSON, or tables.
 fn print(report: &(impl Serialize + ToString), json: bool) -> Result<()> {
-    let text = if json { serde_json::to_string_pretty(report)? } else { report.to_string() };
+    let text = if json { serde_json::to_string(report)? } else { report.to_string() };
     match writeln!(io::stdout().lock(), "{text}") {
         // A reader that has gone away (`| head`) is no failure.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),

@@ -1,12 +1,15 @@
 //! A packet joins, starts or passes; trains go.
 
 use alloc::vec::Vec;
+use core::mem;
 
+use super::express::{Glance, Lead, transport_checksum_holds};
 use super::spacing::Spacing;
 use super::table::Table;
 use super::wheel::Wheel;
+use crate::flow::FlowKey;
 use crate::offload::packet::{Examined, examine};
-use crate::offload::rules::{self, Held, Ids};
+use crate::offload::rules::{self, Held, Ids, Next};
 use crate::offload::{Buffer, GroConfig, Hold, Profile, Train};
 use crate::reason::FlushReason;
 
@@ -79,6 +82,8 @@ pub struct Coalescer<H> {
 #[derive(Debug)]
 pub(super) struct Slot<H> {
     pub(super) held: Held,
+    /// What recognises the next packet.
+    lead: Lead,
     packets: Vec<H>,
     /// Packets beyond a gap, in the order in which they came. Only the profile `reorder` has any.
     pub(super) early: Vec<Arrival<H>>,
@@ -116,7 +121,52 @@ impl<H: Buffer> Coalescer<H> {
     /// came, after whatever is held of its flow.
     #[inline]
     pub fn push(&mut self, packet: H, now: u64, out: &mut impl Sink<H>) {
-        self.push_super(packet, 0, now, out);
+        let in_one = packet.pieces() == 1;
+        let Some(glance) = Glance::of(packet.head(), &self.config).filter(|_| in_one) else {
+            return self.push_super(packet, 0, now, out);
+        };
+        if !transport_checksum_holds(packet.head(), self.config.rx_checksum) {
+            return self.push_super(packet, 0, now, out);
+        }
+        let flow = glance.flow();
+        let hash = self.table.hash(&flow);
+        let Some(slot) = self.table.find(hash, &flow) else {
+            return self.set_out(packet, &glance, (flow, hash), now, out);
+        };
+        match self.table.train(slot).and_then(|train| train.next(&glance, &self.config)) {
+            Some((next, ids)) => self.ride(slot, packet, next.payload_len, ids, (hash, now)),
+            None => self.push_super(packet, 0, now, out),
+        }
+    }
+
+    /// A packet that was recognised joins.
+    #[inline]
+    fn ride(&mut self, slot: u32, packet: H, len: u16, ids: Ids, (hash, now): (u64, u64)) {
+        let Some(train) = self.table.train_mut(slot) else { return };
+        train.held.go_on(len, ids);
+        train.packets.push(packet);
+        self.held += 1;
+        self.pieces += 1;
+        let due = due(self.config.hold, &mut self.spacing, hash, train.born, now);
+        train.waits |= due > now;
+        self.wheel.update(slot, now, due);
+    }
+
+    /// A packet that may be followed by others starts a train.
+    #[inline]
+    fn set_out(
+        &mut self,
+        packet: H,
+        glance: &Glance,
+        lane: (FlowKey, u64),
+        now: u64,
+        out: &mut impl Sink<H>,
+    ) {
+        // Where a packet is a train that is full, the rules have a name for it.
+        if self.config.max_segments < 2 {
+            return self.push_super(packet, 0, now, out);
+        }
+        self.begin(packet, glance.held(), glance.lead(), lane, now, out);
     }
 
     /// Takes a packet that is a super-packet already, whose segments carry `segment_size` bytes (G20).
@@ -239,20 +289,40 @@ impl<H: Buffer> Coalescer<H> {
     pub(super) fn start(&mut self, arrival: Arrival<H>, out: &mut impl Sink<H>) {
         let Arrival { packet, examined, hash, now } = arrival;
         let held = Held::new(&examined);
-        let due = due(self.config.hold, &mut self.spacing, hash, now, now);
         if let Some(reason) = rules::closing(&held, &examined, &self.config) {
+            // It counts for the flow's spacing like any other.
+            due(self.config.hold, &mut self.spacing, hash, now, now);
             return self.emit_one(packet, &held, reason, out);
         }
+        let in_one = examined.pieces == 1;
+        let lead = if in_one { Lead::of(packet.head(), &self.config) } else { Lead::default() };
+        if let Some(flow) = examined.flow {
+            self.begin(packet, held, lead, (flow, hash), now, out);
+        }
+    }
+
+    /// Holds a train of one, which is open.
+    #[inline]
+    fn begin(
+        &mut self,
+        packet: H,
+        held: Held,
+        lead: Lead,
+        (flow, hash): (FlowKey, u64),
+        now: u64,
+        out: &mut impl Sink<H>,
+    ) {
+        let due = due(self.config.hold, &mut self.spacing, hash, now, now);
         if let (true, Some(oldest)) = (self.table.is_full(), self.table.oldest()) {
             self.dismiss(oldest, FlushReason::Capacity, out);
         }
         let packets = self.storage_with(packet);
-        let train = Slot { held, packets, early: Vec::new(), born: now, waits: due > now };
-        let slot = examined.flow.and_then(|flow| self.table.insert(hash, flow, train));
-        if let Some(slot) = slot {
+        if let Some((slot, train)) = self.table.insert(hash, flow) {
+            train.begin(held, lead, packets);
+            (train.born, train.waits) = (now, due > now);
             self.wheel.insert(slot, now, due);
             self.held += 1;
-            self.pieces += examined.pieces;
+            self.pieces += held.pieces;
         }
     }
 
@@ -267,6 +337,7 @@ impl<H: Buffer> Coalescer<H> {
             self.wheel.remove(slot);
             self.held -= packets.len();
             self.pieces -= held.pieces;
+            let packets = mem::take(packets);
             out.train(Train::new(packets, held.shape(self.config.profile)), reason);
         }
     }
@@ -283,6 +354,31 @@ impl<H: Buffer> Coalescer<H> {
         packets.reserve(self.config.max_segments.max(1));
         packets.push(packet);
         packets
+    }
+}
+
+/// Nothing yet.
+impl<H> Default for Slot<H> {
+    fn default() -> Self {
+        let (packets, early) = (Vec::new(), Vec::new());
+        let held = Held::default();
+        Self { held, lead: Lead::default(), packets, early, born: 0, waits: false }
+    }
+}
+
+impl<H> Slot<H> {
+    /// Makes it the train of `packets`; nothing has come early.
+    #[inline]
+    fn begin(&mut self, held: Held, lead: Lead, packets: Vec<H>) {
+        debug_assert!(self.packets.is_empty() && self.early.is_empty(), "the last one has gone");
+        (self.held, self.lead, self.packets) = (held, lead, packets);
+    }
+
+    /// What is to be known of a packet that goes on where the train ends.
+    #[inline]
+    fn next(&self, glance: &Glance, config: &GroConfig) -> Option<(Next, Ids)> {
+        let next = self.lead.next(glance)?;
+        rules::goes_on(&self.held, &next, config).map(|ids| (next, ids))
     }
 }
 

@@ -32,10 +32,12 @@ pub(super) struct List {
 impl List {
     pub(super) const EMPTY: Self = Self { first: NONE, last: NONE };
 
+    #[inline]
     pub(super) fn first(&self) -> Option<u32> {
         (self.first != NONE).then_some(self.first)
     }
 
+    #[inline]
     pub(super) fn push_back(&mut self, links: &mut Links, slot: u32) {
         links.0[slot as usize] = Link { before: self.last, after: NONE };
         match self.last {
@@ -46,6 +48,7 @@ impl List {
     }
 
     /// Takes out `slot`, which is in this list.
+    #[inline]
     pub(super) fn remove(&mut self, links: &mut Links, slot: u32) {
         let Link { before, after } = links.0[slot as usize];
         match before {

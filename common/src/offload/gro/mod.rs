@@ -3,6 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `coalescer` | a packet joins, starts or passes; trains go |
+//! | `express` | the next packet of a bulk transfer, recognised by its bytes |
 //! | `reorder` | packets that come early |
 //! | `table` | the trains held, by flow and by age |
 //! | `spacing` | how far apart each flow's packets have come lately |
@@ -10,6 +11,7 @@
 //! | `list` | linked lists of slots |
 
 mod coalescer;
+mod express;
 mod list;
 mod reorder;
 mod spacing;

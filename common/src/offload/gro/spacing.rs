@@ -56,6 +56,7 @@ impl Spacing {
     /// Notes a packet of the flow with this hash. In how many nanoseconds the next one is expected, if one
     /// is likely to come soon. Packets of one burst come at the same `now`: the gaps are those between
     /// bursts.
+    #[inline]
     pub(super) fn observe(&mut self, hash: u64, now: u64) -> Option<u64> {
         let place = hash as usize & (self.entries.len() - 1);
         let entry = &mut self.entries[place];

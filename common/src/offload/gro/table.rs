@@ -12,12 +12,15 @@ use crate::flow::FlowKey;
 const MAX_FLOWS: usize = 1 << 16;
 
 /// The trains held, one for each flow.
+///
+/// A train is made and taken apart where it is kept: moving its few hundred bytes in and out would take as long as all
+/// else that a train of one costs.
 #[derive(Debug)]
 pub(super) struct Table<T> {
     hasher: RandomState,
     /// Slots by flow.
     index: HashTable<u32>,
-    entries: Vec<Option<Entry<T>>>,
+    entries: Vec<Entry<T>>,
     free: Vec<u32>,
     /// Slots in the order their trains began.
     ages: List,
@@ -26,78 +29,89 @@ pub(super) struct Table<T> {
 
 #[derive(Debug)]
 struct Entry<T> {
-    flow: FlowKey,
+    /// `None`: the slot is free.
+    flow: Option<FlowKey>,
     hash: u64,
     train: T,
 }
 
-impl<T> Table<T> {
+impl<T: Default> Table<T> {
     /// A table for `flows` trains, at least one.
     pub(super) fn new(flows: usize, keys: [u64; 4]) -> Self {
         let flows = flows.clamp(1, MAX_FLOWS);
         let [a, b, c, d] = keys;
+        let entry = || Entry { flow: None, hash: 0, train: T::default() };
         Self {
             hasher: RandomState::with_seeds(a, b, c, d),
             // With half of it in use a hash table clears its graves in place and never grows.
             index: HashTable::with_capacity(2 * flows),
-            entries: (0..flows).map(|_| None).collect(),
+            entries: (0..flows).map(|_| entry()).collect(),
             free: (0..flows as u32).rev().collect(),
             ages: List::EMPTY,
             links: Links::new(flows),
         }
     }
+}
 
+impl<T> Table<T> {
+    #[inline]
     pub(super) fn hash(&self, flow: &FlowKey) -> u64 {
         self.hasher.hash_one(flow)
     }
 
+    #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.free.is_empty()
     }
 
     /// The slot of the train held for `flow`.
+    #[inline]
     pub(super) fn find(&self, hash: u64, flow: &FlowKey) -> Option<u32> {
-        let is_it = |slot: &u32| self.entry(*slot).is_some_and(|entry| entry.flow == *flow);
+        let is_it = |slot: &u32| self.entries[*slot as usize].flow.as_ref() == Some(flow);
         self.index.find(hash, is_it).copied()
     }
 
     /// The train that began first.
+    #[inline]
     pub(super) fn oldest(&self) -> Option<u32> {
         self.ages.first()
     }
 
+    #[inline]
     pub(super) fn train(&self, slot: u32) -> Option<&T> {
-        self.entry(slot).map(|entry| &entry.train)
+        let entry = self.entries.get(slot as usize)?;
+        entry.flow.is_some().then_some(&entry.train)
     }
 
+    #[inline]
     pub(super) fn train_mut(&mut self, slot: u32) -> Option<&mut T> {
-        self.entries.get_mut(slot as usize)?.as_mut().map(|entry| &mut entry.train)
+        let entry = self.entries.get_mut(slot as usize)?;
+        entry.flow.is_some().then_some(&mut entry.train)
     }
 
-    /// Puts in a train for `flow`, which has none; `None` if the table is full.
-    pub(super) fn insert(&mut self, hash: u64, flow: FlowKey, train: T) -> Option<u32> {
+    /// A slot for a train of `flow`, which has none, and what was left there to be made into it; `None` if the table is
+    /// full.
+    #[inline]
+    pub(super) fn insert(&mut self, hash: u64, flow: FlowKey) -> Option<(u32, &mut T)> {
         let slot = self.free.pop()?;
-        self.entries[slot as usize] = Some(Entry { flow, hash, train });
         let entries = &self.entries;
-        self.index.insert_unique(hash, slot, |slot| {
-            entries[*slot as usize].as_ref().map_or(0, |entry| entry.hash)
-        });
+        self.index.insert_unique(hash, slot, |slot| entries[*slot as usize].hash);
         self.ages.push_back(&mut self.links, slot);
-        Some(slot)
+        let entry = &mut self.entries[slot as usize];
+        (entry.flow, entry.hash) = (Some(flow), hash);
+        Some((slot, &mut entry.train))
     }
 
-    /// Takes out the train at `slot`.
-    pub(super) fn remove(&mut self, slot: u32) -> Option<T> {
-        let entry = self.entries.get_mut(slot as usize)?.take()?;
+    /// Frees the slot of a train, which is to be taken apart.
+    #[inline]
+    pub(super) fn remove(&mut self, slot: u32) -> Option<&mut T> {
+        let entry = self.entries.get_mut(slot as usize)?;
+        entry.flow.take()?;
         if let Ok(found) = self.index.find_entry(entry.hash, |other| *other == slot) {
             found.remove();
         }
         self.ages.remove(&mut self.links, slot);
         self.free.push(slot);
-        Some(entry.train)
-    }
-
-    fn entry(&self, slot: u32) -> Option<&Entry<T>> {
-        self.entries.get(slot as usize)?.as_ref()
+        Some(&mut entry.train)
     }
 }

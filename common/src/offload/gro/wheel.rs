@@ -24,6 +24,26 @@ pub(super) struct Wheel {
     links: Links,
     /// The tick of each slot.
     ticks: Vec<u64>,
+    /// The ticks of the times that were last asked for: present and deadline.
+    last: [Tick; 2],
+}
+
+/// Which tick a time is in. All packets of a burst have the same time, and a division takes longer than all else that
+/// is done here.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tick {
+    time: u64,
+    tick: u64,
+}
+
+impl Tick {
+    #[inline]
+    fn of(&mut self, time: u64, width: u64) -> u64 {
+        if self.time != time {
+            *self = Self { time, tick: time / width };
+        }
+        self.tick
+    }
 }
 
 impl Wheel {
@@ -37,15 +57,18 @@ impl Wheel {
             teeth: [List::EMPTY; TEETH as usize],
             links: Links::new(slots),
             ticks: vec![0; slots],
+            last: [Tick::default(); 2],
         }
     }
 
     /// Puts in `slot`, due at `due`.
+    #[inline]
     pub(super) fn insert(&mut self, slot: u32, now: u64, due: u64) {
-        let present = now / self.width;
+        let [present, deadline] = &mut self.last;
+        let (present, due) = (present.of(now, self.width), deadline.of(due, self.width));
         self.base = self.earliest_tick().map_or(present, |tick| tick.min(present).max(self.base));
         // Who lets deadlines pass for a whole turn of the wheel gets the new ones early.
-        let tick = (due / self.width).clamp(self.base, self.base + TEETH - 1);
+        let tick = due.clamp(self.base, self.base + TEETH - 1);
         let tooth = tick % TEETH;
         self.ticks[slot as usize] = tick;
         self.teeth[tooth as usize].push_back(&mut self.links, slot);
@@ -53,14 +76,18 @@ impl Wheel {
     }
 
     /// Moves `slot`, which is in the wheel, to `due`.
+    #[inline]
     pub(super) fn update(&mut self, slot: u32, now: u64, due: u64) {
-        if self.ticks[slot as usize] != due / self.width {
+        // The tick begins no later than what is due and ends after it.
+        let begins = self.ticks[slot as usize] * self.width;
+        if due.wrapping_sub(begins) >= self.width {
             self.remove(slot);
             self.insert(slot, now, due);
         }
     }
 
     /// Takes out `slot`, which is in the wheel.
+    #[inline]
     pub(super) fn remove(&mut self, slot: u32) {
         let tooth = self.ticks[slot as usize] % TEETH;
         let list = &mut self.teeth[tooth as usize];
@@ -76,15 +103,17 @@ impl Wheel {
     }
 
     /// A slot that is due at `now`, earliest first. It stays in the wheel.
+    #[inline]
     pub(super) fn due(&mut self, now: u64) -> Option<u32> {
         let tick = self.earliest_tick()?;
-        if tick > now / self.width {
+        if tick * self.width > now {
             return None;
         }
         self.base = tick;
         self.teeth[(tick % TEETH) as usize].first()
     }
 
+    #[inline]
     fn earliest_tick(&self) -> Option<u64> {
         let turned = self.used.rotate_right((self.base % TEETH) as u32);
         (turned != 0).then(|| self.base + u64::from(turned.trailing_zeros()))

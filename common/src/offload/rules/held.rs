@@ -10,7 +10,7 @@ use crate::wire::tcp;
 pub(super) const MAX_DATAGRAMS: u16 = 64;
 
 /// How the IPv4 identifications of a train go on (G16).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::offload) struct Ids {
     /// In the headers next to the transport header.
     pub(super) inner: Series,
@@ -19,9 +19,10 @@ pub(in crate::offload) struct Ids {
 }
 
 /// What the second packet of a train said about an IPv4 identification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Series {
     /// There is no second packet yet.
+    #[default]
     Open,
     /// First + n.
     Incrementing,
@@ -30,7 +31,7 @@ pub(super) enum Series {
 }
 
 /// What a held train is compared by, beside the bytes of its first packet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(in crate::offload) struct Held {
     pub(in crate::offload) shape: Shape,
     /// The sequence number that comes next; means nothing in UDP.
@@ -51,6 +52,13 @@ impl Held {
             ids: Ids { inner: series, outer: series },
             pieces: packet.pieces,
         }
+    }
+
+    /// A train that begins with a wire packet in one piece.
+    #[inline]
+    pub(in crate::offload) const fn beginning(shape: Shape, next_seq: u32) -> Self {
+        let ids = Ids { inner: Series::Open, outer: Series::Open };
+        Self { shape, next_seq, ids, pieces: 1 }
     }
 
     pub(super) fn is_udp(&self) -> bool {
@@ -74,6 +82,16 @@ impl Held {
             shape.gso_type = shape.gso_type.with(GsoType::OUTER_FIXED_ID);
         }
         shape
+    }
+
+    /// The train with a wire packet in one piece at its end that [`goes_on`](super::goes_on).
+    #[inline]
+    pub(in crate::offload) fn go_on(&mut self, payload_len: u16, ids: Ids) {
+        self.next_seq = self.next_seq.wrapping_add(payload_len.into());
+        self.shape.ip_len += u32::from(payload_len);
+        self.shape.gso_segs += 1;
+        self.ids = ids;
+        self.pieces += 1;
     }
 
     /// The train with `packet` at its end.

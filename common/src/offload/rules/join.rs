@@ -46,6 +46,37 @@ pub(in crate::offload) fn join(
     inner.zip(outer).map(|(inner, outer)| Ids { inner, outer }).ok_or(FlushReason::IpId)
 }
 
+/// What the rules are still to be asked about a TCP packet in one piece, without a flag that closes a train, when the
+/// rest of its header is known to be the same as that of the train's first packet.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::offload) struct Next {
+    pub(in crate::offload) seq: u32,
+    pub(in crate::offload) payload_len: u16,
+    /// IPv4 identifications: the first packet's and this one's.
+    pub(in crate::offload) ids: [u16; 2],
+    pub(in crate::offload) dont_fragment: bool,
+}
+
+/// How the identifications go on if the packet joins `held` and another may follow it. `None`: it may join all the
+/// same, but [`join`] and [`closing`](super::closing) have to be asked.
+#[inline]
+pub(in crate::offload) fn goes_on(held: &Held, next: &Next, config: &GroConfig) -> Option<Ids> {
+    let shape = &held.shape;
+    let fits = next.seq == held.next_seq
+        && shape.checksum != Checksum::Partial
+        && next.payload_len == shape.gso_size
+        && shape.ip_len + u32::from(next.payload_len) <= config.max_size.min(MAX_IP_LEN)
+        // With this one and another.
+        && held.pieces + 2 <= config.max_segments;
+    if !fits {
+        return None;
+    }
+    let may_be_fixed = config.profile != Profile::Linux612 || next.dont_fragment;
+    let [first, id] = next.ids;
+    let inner = series_of(held.ids.inner, first, id, shape.gso_segs, may_be_fixed)?;
+    Some(Ids { inner, outer: Series::Open })
+}
+
 /// What stands around a train's packets and the next one's, where they are in a tunnel.
 struct Around<'a> {
     kind: TunnelKind,
@@ -158,6 +189,17 @@ fn series(
     let (Some(first), Some(id)) = (train.id(), next.id()) else {
         return Some(Series::Open);
     };
+    series_of(so_far, first, id, count, may_be_fixed)
+}
+
+#[inline]
+fn series_of(
+    so_far: Series,
+    first: u16,
+    id: u16,
+    count: u16,
+    may_be_fixed: bool,
+) -> Option<Series> {
     match (so_far, id.wrapping_sub(first)) {
         (Series::Open, 0) if may_be_fixed => Some(Series::Fixed),
         (Series::Fixed, 0) => Some(Series::Fixed),

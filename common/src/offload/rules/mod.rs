@@ -32,7 +32,7 @@ mod tunnel;
 
 pub(super) use closing::closing;
 pub(super) use held::{Held, Ids};
-pub(super) use join::join;
+pub(super) use join::{Next, goes_on, join};
 pub(super) use place::{Place, place};
 pub(super) use refusal::refusal;
 pub(super) use tunnel::outer_refusal;

@@ -1,11 +1,13 @@
 //! A rule, and what it makes of a packet.
 
+use alloc::vec::Vec;
+use core::iter;
 use core::net::IpAddr;
 
 use super::target::same_host;
 use super::{InvalidNatRule, NatTarget};
 use crate::Side;
-use crate::classify::{Field, PortRange, Prefix};
+use crate::classify::{Action, Field, PortRange, Prefix, Rule};
 use crate::stage::{Edit, Seen};
 use crate::wire::{Fragment, Headers, Protocol};
 
@@ -103,16 +105,30 @@ impl NatRule {
     /// Whether a reply may be one to packets of both rules, so that it is not known which to undo.
     #[must_use]
     pub fn shares_replies(&self, other: &Self) -> bool {
-        let same_protocol = match (self.protocol, other.protocol) {
-            (Some(one), Some(another)) => one == another,
-            _ => true,
-        };
-        let same_port = match (self.ports_after(), other.ports_after()) {
-            (Some(a), Some(b)) => a.first() <= b.last() && b.first() <= a.last(),
-            _ => true,
-        };
+        let same_protocol =
+            self.protocol.zip(other.protocol).is_none_or(|(one, another)| one == another);
+        let ports = self.ports_after().zip(other.ports_after());
+        let same_port = ports.is_none_or(|(one, another)| one.meets(&another));
         let same_way = (self.from, self.field) == (other.from, other.field);
         same_way && same_protocol && same_port && self.to.meets(&other.to)
+    }
+
+    /// What a steering rule names that takes nothing but packets this rule is about: the way forward, then the way
+    /// back from each target. Where nothing is steered, the rule has no effect.
+    #[must_use]
+    pub fn steering(&self) -> Vec<Rule> {
+        let forward = self.at_end(self.field, self.prefix, self.ports);
+        let back = self.to.prefixes().into_iter();
+        let back = back.map(|to| self.at_end(self.field.other(), to, self.ports_after()));
+        iter::once(forward).chain(back).collect()
+    }
+
+    const fn at_end(&self, field: Field, prefix: Prefix, ports: Option<PortRange>) -> Rule {
+        let any = Rule { protocol: self.protocol, ..Rule::any(Action::Steer) };
+        match field {
+            Field::Source => Rule { src: Some(prefix), src_port: ports, ..any },
+            Field::Destination => Rule { dst: Some(prefix), dst_port: ports, ..any },
+        }
     }
 
     /// The ports of the mapped end once it is mapped.

@@ -1,5 +1,6 @@
 //! What an address becomes.
 
+use alloc::vec;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -32,10 +33,18 @@ impl NatTarget {
         }
     }
 
+    /// All that an address may become.
+    pub(super) fn prefixes(&self) -> Vec<Prefix> {
+        match self {
+            Self::Prefix(prefix) => vec![*prefix],
+            Self::OneOf(addresses) => addresses.iter().copied().map(Prefix::from).collect(),
+        }
+    }
+
     /// Whether an address is in both.
     pub(super) fn meets(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Prefix(a), Self::Prefix(b)) => a.covers(b) || b.covers(a),
+            (Self::Prefix(a), Self::Prefix(b)) => a.meets(b),
             (Self::OneOf(addresses), target) | (target, Self::OneOf(addresses)) => {
                 addresses.iter().any(|address| target.contains(*address))
             }
@@ -79,8 +88,6 @@ pub(super) fn same_host(prefix: &Prefix, address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use std::vec;
-
     use super::*;
 
     fn prefix(address: &str, len: u8) -> Prefix {

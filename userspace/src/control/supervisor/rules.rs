@@ -1,36 +1,12 @@
 //! Steering rules as the classifier has them, and in words.
 
-use ipnet::IpNet;
 use sluice_common::classify::{self, Action};
-use sluice_common::wire::Protocol;
 
 use crate::config::{Config, PortRange, Proto, Rule};
 
 /// The rules of the configuration as the classifier has them.
 pub(super) fn steering_rules(config: &Config) -> Vec<classify::Rule> {
-    config.rules.iter().map(steering_rule).collect()
-}
-
-fn steering_rule(rule: &Rule) -> classify::Rule {
-    let prefix = |net: IpNet| {
-        classify::Prefix::new(net.addr(), net.prefix_len()).expect("a prefix fits its family")
-    };
-    let ports = |range: PortRange| {
-        classify::PortRange::new(range.first, range.last).expect("checked when it was read")
-    };
-    let protocol = |proto| match proto {
-        Proto::Tcp => Protocol::TCP,
-        Proto::Udp => Protocol::UDP,
-    };
-    classify::Rule {
-        src: rule.src.map(prefix),
-        dst: rule.dst.map(prefix),
-        protocol: rule.proto.map(protocol),
-        src_port: rule.src_port.map(ports),
-        dst_port: rule.dst_port.map(ports),
-        vlan: rule.vlan,
-        action: rule.action,
-    }
+    config.rules.iter().map(Into::into).collect()
 }
 
 /// A rule as a sentence of the configuration's words.
@@ -79,25 +55,5 @@ mod tests {
         assert_eq!(in_words(&rule), said);
         (rule.dst, rule.proto, rule.src_port, rule.dst_port) = (None, None, None, None);
         assert_eq!(in_words(&rule), "everything");
-    }
-
-    #[test]
-    fn a_rule_keeps_all_its_conditions() {
-        let rule = Rule {
-            src: Some("10.0.0.0/8".parse().unwrap()),
-            dst: Some("2001:db8::/32".parse().unwrap()),
-            proto: Some(Proto::Udp),
-            src_port: Some(PortRange { first: 1, last: 2 }),
-            dst_port: Some(PortRange { first: 3, last: 3 }),
-            vlan: Some(7),
-            action: Action::Drop,
-        };
-        let steering = steering_rule(&rule);
-        assert_eq!(steering.src.unwrap().to_string(), "10.0.0.0/8");
-        assert_eq!(steering.dst.unwrap().to_string(), "2001:db8::/32");
-        assert_eq!(steering.protocol, Some(Protocol::UDP));
-        assert_eq!(steering.src_port.map(|p| (p.first(), p.last())), Some((1, 2)));
-        assert_eq!(steering.dst_port.map(|p| (p.first(), p.last())), Some((3, 3)));
-        assert_eq!((steering.vlan, steering.action), (Some(7), Action::Drop));
     }
 }

@@ -3,7 +3,7 @@
 use sluice_common::Side;
 use sluice_common::classify::{is_too_large, longest_frame};
 use sluice_common::flow::FlowKey;
-use sluice_common::offload::{Buffer, Checksum, ChecksumMode, Sink, Train};
+use sluice_common::offload::{Buffer, Checksum, ChecksumMode, Coalescer, Sink, Train};
 use sluice_common::reason::{DropReason, FlushReason};
 use sluice_common::stage::{Seen, Stage, To, Verdict};
 use sluice_common::translate::{MssTable, Mtus, rewrite_syn};
@@ -29,9 +29,14 @@ pub(super) struct Way<'u, S> {
     pub(super) spent: Spent<'u>,
 }
 
-impl<S> Way<'_, S> {
+impl<'u, S> Way<'u, S> {
     pub(super) const fn mtu(&self, side: Side) -> u16 {
         self.mtus[side.index()]
+    }
+
+    /// Gives a coalescer the storage of trains that have gone.
+    pub(super) fn recycle(&mut self, coalescer: &mut Coalescer<Frame<'u, Packet>>) {
+        self.spent.drain(..).for_each(|storage| coalescer.recycle(storage));
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is done with packets, whichever worker has them.
 
+use crossbeam::channel::Receiver;
 use sluice_common::Side;
 use sluice_common::offload::{Coalescer, GroConfig};
 use sluice_common::reason::FlushReason;
@@ -9,7 +10,9 @@ use sluice_common::translate::MssTable;
 use super::config::{WireConfig, WireSettings};
 use super::desk::Desk;
 use super::egress::{Egress, Way};
+use super::handle::Settler;
 use super::too_large::TooLarge;
+use crate::pipeline::ahead::ahead;
 use crate::port::HostPort;
 use crate::xsk::{Frame, Packet};
 
@@ -23,11 +26,21 @@ const REMEMBERED_FOR: u64 = 7_300_000_000_000;
 pub(super) struct Engine<'u, S> {
     coalescers: [Coalescer<Frame<'u, Packet>>; 2],
     way: Way<'u, S>,
+    settings: Receiver<WireSettings<S>>,
+}
+
+/// How much may be held when a burst has been taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Most {
+    /// The worker ends.
+    Nothing,
+    /// So many pieces of packets.
+    Pieces(usize),
 }
 
 impl<'u, S: Stage> Engine<'u, S> {
-    /// All its memory is allocated here.
-    pub(super) fn new(config: &WireConfig, stage: S) -> Self {
+    /// One of these, and what gives it other settings. All its memory is allocated here.
+    pub(super) fn new(config: &WireConfig, stage: S) -> (Self, Settler<S>) {
         let translate = config.translate && config.mtus[0] != config.mtus[1];
         // Without it nothing is ever looked up.
         let flows = if translate { config.flows } else { 0 };
@@ -39,79 +52,54 @@ impl<'u, S: Stage> Engine<'u, S> {
             too_large: TooLarge::new(config.answers),
             spent: Vec::with_capacity(2 * (config.gro.flows + config.gro.spare_trains)),
         };
-        Self { coalescers: [(); 2].map(|()| Coalescer::new(config.gro)), way }
+        let (settler, settings) = Settler::new();
+        let coalescers = [(); 2].map(|()| Coalescer::new(config.gro));
+        (Self { coalescers, way, settings }, settler)
     }
 
-    /// Takes packets that came in by `side`.
-    pub(super) fn push(
+    /// Takes a burst of packets that came in by `side`, and lets go what is not to be held longer than to its end.
+    pub(super) fn take(
         &mut self,
         side: Side,
-        packets: impl Iterator<Item = Frame<'u, Packet>>,
+        burst: &mut Vec<Frame<'u, Packet>>,
+        most: Most,
         now: u64,
         desk: Desk<'_, 'u, impl HostPort>,
     ) {
         let mut egress = Egress { side, way: &mut self.way, desk, now };
         let coalescer = &mut self.coalescers[side.index()];
-        for packet in packets {
+        for packet in ahead(burst) {
             coalescer.push(packet, now, &mut egress);
-            while let Some(storage) = egress.way.spent.pop() {
-                coalescer.recycle(storage);
-            }
+            egress.way.recycle(coalescer);
         }
-    }
-
-    /// Lets go what is not to be held longer than to the end of the burst, and what is more than `most` pieces.
-    pub(super) fn end_of_burst(
-        &mut self,
-        side: Side,
-        most: usize,
-        now: u64,
-        desk: Desk<'_, 'u, impl HostPort>,
-    ) {
-        let coalescer = &mut self.coalescers[side.index()];
-        let mut egress = Egress { side, way: &mut self.way, desk, now };
         coalescer.end_of_burst(now, &mut egress);
-        if coalescer.held_pieces() > most {
-            coalescer.flush(FlushReason::Capacity, &mut egress);
+        match most {
+            Most::Nothing => coalescer.flush(FlushReason::Shutdown, &mut egress),
+            Most::Pieces(most) if coalescer.held_pieces() > most => {
+                coalescer.flush(FlushReason::Capacity, &mut egress);
+            }
+            Most::Pieces(_) => {}
         }
-        self.recycle(side);
-    }
-
-    /// Lets everything go that came in by `side`.
-    pub(super) fn flush(
-        &mut self,
-        side: Side,
-        reason: FlushReason,
-        now: u64,
-        desk: Desk<'_, 'u, impl HostPort>,
-    ) {
-        let mut egress = Egress { side, way: &mut self.way, desk, now };
-        self.coalescers[side.index()].flush(reason, &mut egress);
-        self.recycle(side);
+        egress.way.recycle(coalescer);
     }
 
     /// Coalesces by `gro` from the next packet on; what is held goes first.
-    pub(super) fn switch(
-        &mut self,
-        side: Side,
-        gro: &GroConfig,
-        now: u64,
-        desk: Desk<'_, 'u, impl HostPort>,
-    ) {
-        let mut egress = Egress { side, way: &mut self.way, desk, now };
-        self.coalescers[side.index()].switch(gro, &mut egress);
-        self.recycle(side);
+    pub(super) fn switch(&mut self, gro: &GroConfig, now: u64, desk: Desk<'_, 'u, impl HostPort>) {
+        let mut egress = Egress { side: Side::A, way: &mut self.way, desk, now };
+        for side in Side::BOTH {
+            egress.side = side;
+            let coalescer = &mut self.coalescers[side.index()];
+            coalescer.switch(gro, &mut egress);
+            egress.way.recycle(coalescer);
+        }
     }
 
-    /// Treats trains by `settings` from the next one on.
-    pub(super) fn settle(&mut self, settings: WireSettings<S>) {
-        self.way.stage = settings.stage;
-        self.way.too_large.switch(settings.answers);
-    }
-
-    fn recycle(&mut self, side: Side) {
-        let coalescer = &mut self.coalescers[side.index()];
-        self.way.spent.drain(..).for_each(|storage| coalescer.recycle(storage));
+    /// Treats trains from the next one on by the settings that have come, if any have.
+    pub(super) fn settle(&mut self) {
+        if let Ok(WireSettings { stage, answers }) = self.settings.try_recv() {
+            self.way.stage = stage;
+            self.way.too_large.switch(answers);
+        }
     }
 
     /// Gives storage back that was spent elsewhere.

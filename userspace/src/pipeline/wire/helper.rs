@@ -4,20 +4,16 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
-use crossbeam::channel::Receiver;
 use nix::poll::{PollFd, PollFlags};
 use sluice_common::Side;
-use sluice_common::offload::Buffer;
-use sluice_common::reason::FlushReason;
+use sluice_common::offload::{Buffer, GroConfig};
 use sluice_common::stage::Stage;
 
-use super::config::WireSettings;
 use super::desk::Desk;
-use super::engine::Engine;
+use super::engine::{Engine, Most};
 use super::no_host::NoHost;
 use super::outbound::Outbound;
 use super::relay::{Home, KEPT, Relay, Waker};
-use crate::pipeline::command::Command;
 use crate::pipeline::life::{Life, MOST_WATCHED, Work};
 use crate::pipeline::run::run;
 use crate::pipeline::stop::{End, Report, Stop};
@@ -38,7 +34,6 @@ pub struct WireHelper<'u, S> {
     pub(super) host: NoHost,
     pub(super) backlog: Backlog<'u>,
     pub(super) life: Life,
-    pub(super) settings: Receiver<WireSettings<S>>,
     /// Packets of each side, between the queue and the coalescers.
     pub(super) bursts: [Vec<Frame<'u, Packet>>; 2],
     /// Frames that may be held.
@@ -109,16 +104,10 @@ impl<'u, S: Stage> WireHelper<'u, S> {
 
     fn handle(&mut self, side: Side, now: u64) {
         let mut burst = std::mem::take(&mut self.bursts[side.index()]);
-        let stopping = self.life.is_stopping();
-        let most = self.most_held;
+        let most =
+            if self.life.is_stopping() { Most::Nothing } else { Most::Pieces(self.most_held) };
         let (engine, desk) = self.desk();
-        engine.push(side, burst.drain(..), now, desk);
-        let (engine, desk) = self.desk();
-        engine.end_of_burst(side, most, now, desk);
-        if stopping {
-            let (engine, desk) = self.desk();
-            engine.flush(side, FlushReason::Shutdown, now, desk);
-        }
+        engine.take(side, &mut burst, most, now, desk);
         self.bursts[side.index()] = burst;
         self.engine.recycle_spent(self.backlog.spent());
     }
@@ -158,19 +147,12 @@ impl<S: Stage> Work for WireHelper<'_, S> {
     }
 
     fn gauge(&mut self) {
-        if let Ok(settings) = self.settings.try_recv() {
-            self.engine.settle(settings);
-        }
+        self.engine.settle();
     }
 
-    fn obey(&mut self, command: Command, now: u64) {
-        if let Command::Switch(gro) = command {
-            for side in Side::BOTH {
-                let (engine, desk) = self.desk();
-                engine.switch(side, &gro, now, desk);
-            }
-            self.life.mailbox.has_switched();
-        }
+    fn switch(&mut self, gro: &GroConfig, now: u64) {
+        let (engine, desk) = self.desk();
+        engine.switch(gro, now, desk);
     }
 
     fn is_drained(&mut self, _: End) -> bool {

@@ -12,6 +12,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `config` | [`WireConfig`]: how the worker is to work |
+//! | `handle` | [`WireHandle`]: how it is talked to |
 //! | `worker` | [`WireWorker`]: what it owns, and what one turn is |
 //! | `engine` | what is done with packets, whichever worker has them |
 //! | `egress` | a train's way: stage, plan, and out |
@@ -30,6 +31,7 @@ mod crew;
 mod desk;
 mod egress;
 mod engine;
+mod handle;
 mod helper;
 mod no_host;
 mod outbound;
@@ -40,6 +42,7 @@ mod too_large;
 mod worker;
 
 pub use config::{Answers, WireConfig, WireSettings};
+pub use handle::{Settler, WireHandle};
 pub use helper::WireHelper;
 pub use no_host::NoHost;
-pub use worker::{Settler, WireHandle, WireWorker};
+pub use worker::WireWorker;

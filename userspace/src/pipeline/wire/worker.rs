@@ -5,23 +5,22 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
-use crossbeam::channel::{Receiver, Sender, bounded};
 use nix::poll::{PollFd, PollFlags};
 use sluice_common::Side;
-use sluice_common::offload::Buffer;
-use sluice_common::reason::{DropReason, FlushReason};
+use sluice_common::offload::{Buffer, GroConfig};
+use sluice_common::reason::DropReason;
 use sluice_common::stage::Stage;
 
-use super::config::{WireConfig, WireSettings};
+use super::config::WireConfig;
 use super::crew::Crew;
 use super::desk::Desk;
-use super::engine::Engine;
+use super::engine::{Engine, Most};
+use super::handle::WireHandle;
 use super::helper::WireHelper;
 use super::no_host::NoHost;
 use super::outbound::Outbound;
 use super::relay::LENT;
 use crate::observe::{Counts, Ledger};
-use crate::pipeline::command::{Command, Handle};
 use crate::pipeline::life::{Life, MOST_WATCHED, Work};
 use crate::pipeline::run::run;
 use crate::pipeline::stop::{End, Report, Stop};
@@ -45,7 +44,6 @@ pub struct WireWorker<'u, N, T, S> {
     outbound: [Outbound<'u>; 2],
     backlog: Backlog<'u>,
     life: Life,
-    settings: Receiver<WireSettings<S>>,
     burst: Vec<Frame<'u, Packet>>,
     /// Of a burst, what belongs to no helper.
     own: Vec<Frame<'u, Packet>>,
@@ -54,45 +52,6 @@ pub struct WireWorker<'u, N, T, S> {
     config: WireConfig,
     /// Whom flows are handed to.
     crew: Option<Crew<'u>>,
-}
-
-/// How a worker of wire mode is talked to.
-#[derive(Debug)]
-pub struct WireHandle<S> {
-    handle: Handle,
-    settler: Settler<S>,
-}
-
-/// How a worker of wire mode is given other settings.
-#[derive(Debug)]
-pub struct Settler<S>(Sender<WireSettings<S>>);
-
-impl<S> Settler<S> {
-    /// Tells the worker to treat trains by `settings` from now on; it does within ten milliseconds. `false`: it
-    /// has not taken the ones before, and takes no more.
-    pub fn settle(&self, settings: WireSettings<S>) -> bool {
-        self.0.try_send(settings).is_ok()
-    }
-}
-
-impl<S> WireHandle<S> {
-    /// What every worker can be told.
-    #[must_use]
-    pub const fn handle(&self) -> &Handle {
-        &self.handle
-    }
-
-    /// What takes other settings to the worker.
-    #[must_use]
-    pub const fn settler(&self) -> &Settler<S> {
-        &self.settler
-    }
-
-    /// Both, each by itself.
-    #[must_use]
-    pub fn into_parts(self) -> (Handle, Settler<S>) {
-        (self.handle, self.settler)
-    }
 }
 
 impl<'u, N: FramePort<'u>, T: HostPort, S: Stage> WireWorker<'u, N, T, S> {
@@ -114,23 +73,22 @@ impl<'u, N: FramePort<'u>, T: HostPort, S: Stage> WireWorker<'u, N, T, S> {
         let (life, handle) =
             Life::new(config.queue, config.idle, config.fail_open, beats.into_iter().collect())?;
         let share = (pool.umem().frames().get() / PARTS).max(1) as usize;
-        let (sender, settings) = bounded(1);
+        let (engine, settler) = Engine::new(&config, stage);
         let worker = Self {
-            engine: Engine::new(&config, stage),
+            engine,
             outbound: [(); 2].map(|()| Outbound::new(share)),
             backlog: Backlog::new(config.gro.flows, share as u32),
             ports,
             host,
             pool,
             life,
-            settings,
             burst: Vec::with_capacity(BURST),
             own: Vec::with_capacity(BURST),
             share,
             config,
             crew: None,
         };
-        Ok((worker, WireHandle { handle, settler: Settler(sender) }))
+        Ok((worker, WireHandle::new(handle, settler)))
     }
 
     /// Another worker that flows are handed to from now on, and the handle to talk to it; `number` is what reports
@@ -153,21 +111,20 @@ impl<'u, N: FramePort<'u>, T: HostPort, S: Stage> WireWorker<'u, N, T, S> {
         self.share = (self.share * PARTS as usize).saturating_sub(LENT) / PARTS as usize;
         let WireConfig { idle, fail_open, gro, .. } = self.config;
         let (life, handle) = Life::new(number, idle, fail_open, ArrayVec::new())?;
-        let (sender, settings) = bounded(1);
+        let (engine, settler) = Engine::new(&self.config, stage);
         let helper = WireHelper {
             relay,
             owner,
-            engine: Engine::new(&self.config, stage),
+            engine,
             pool: self.pool.branch(),
             outbound: [(); 2].map(|()| Outbound::new(most + LENT)),
             host: NoHost,
             backlog: Backlog::new(gro.flows, 0),
             life,
-            settings,
             bursts: [(); 2].map(|()| Vec::with_capacity(BURST)),
             most_held: most / 2,
         };
-        Ok((helper, WireHandle { handle, settler: Settler(sender) }))
+        Ok((helper, WireHandle::new(handle, settler)))
     }
 
     /// What came in by `side`.
@@ -179,16 +136,10 @@ impl<'u, N: FramePort<'u>, T: HostPort, S: Stage> WireWorker<'u, N, T, S> {
         counts.received_bytes += self.burst.iter().map(|one| one.total_len() as u64).sum::<u64>();
         counts.dropped[DropReason::TooManyPieces.index()] += taken.too_long as u64;
         self.share_out(side);
-        let stopping = self.life.is_stopping();
+        let most =
+            if self.life.is_stopping() { Most::Nothing } else { Most::Pieces(self.share / 2) };
         let (engine, burst, desk) = self.parts();
-        engine.push(side, burst.drain(..), now, desk);
-        let most = self.share / 2;
-        let (engine, _, desk) = self.parts();
-        engine.end_of_burst(side, most, now, desk);
-        if stopping {
-            let (engine, _, desk) = self.parts();
-            engine.flush(side, FlushReason::Shutdown, now, desk);
-        }
+        engine.take(side, burst, most, now, desk);
         taken.packets + taken.too_long
     }
 
@@ -367,19 +318,12 @@ where
             counts.statistics = port.statistics();
         }
         self.life.counts.ledger = self.ledger();
-        if let Ok(settings) = self.settings.try_recv() {
-            self.engine.settle(settings);
-        }
+        self.engine.settle();
     }
 
-    fn obey(&mut self, command: Command, now: u64) {
-        if let Command::Switch(gro) = command {
-            for side in Side::BOTH {
-                let (engine, _, desk) = self.parts();
-                engine.switch(side, &gro, now, desk);
-            }
-            self.life.mailbox.has_switched();
-        }
+    fn switch(&mut self, gro: &GroConfig, now: u64) {
+        let (engine, _, desk) = self.parts();
+        engine.switch(gro, now, desk);
     }
 
     fn is_drained(&mut self, end: End) -> bool {

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::bridge::Bridge;
 use crate::line::Line;
+use crate::router::Router;
 use crate::veth::{End, Receive, lay};
 use crate::{Checksums, Impairment, Namespace, owner};
 
@@ -126,6 +127,23 @@ impl WireLab {
     /// Where the kernel has no bridge.
     pub fn bridge(&self) -> Result<Bridge<'_>> {
         Bridge::new(&self.dut, [LEFT, RIGHT])
+    }
+
+    /// Lets the kernel route IPv4, for comparison, until the value goes.
+    ///
+    /// # Errors
+    /// Where it does not take the routes.
+    pub fn router(&self) -> Result<Router<'_>> {
+        Router::new(&self.dut, [(LEFT, A_V4), (RIGHT, B_V4)])
+    }
+
+    /// Lets the device under test merge what it receives, as a host with fast links does.
+    ///
+    /// # Errors
+    /// Without `ethtool`.
+    pub fn merge(&self) -> Result<()> {
+        let ports = [LEFT, RIGHT].map(|link| End { host: &self.dut, link });
+        ports.into_iter().try_for_each(|port| port.offload(Checksums::Whole, Receive::Merged))
     }
 
     fn join([a, dut, b]: [Namespace; 3], wiring: WireWiring) -> Result<Self> {

@@ -32,8 +32,10 @@
 //! | `namespace` | one network namespace: run a closure or a program in it |
 //! | `veth` | a veth pair between two of them that looks like a wire |
 //! | `wire` | two hosts on one wire |
+//! | `nics` | two hosts on two NICs that a cable joins |
 //! | `between` | two hosts, and one between them that forwards |
 //! | `bridge` | the kernel's own bridge there |
+//! | `router` | the kernel's own router there |
 //! | `line` | a wire that loses and reorders packets |
 //! | `netem` | the kernel's network emulator |
 //! | `owner` | names that say who made a namespace, and the sweep of what the dead left |
@@ -64,8 +66,10 @@ mod iperf;
 mod line;
 mod namespace;
 mod netem;
+mod nics;
 mod owner;
 mod process;
+mod router;
 mod sluice;
 mod stats;
 mod stream;
@@ -89,6 +93,7 @@ pub use namespace::Namespace;
 pub use netem::netem;
 pub use owner::sweep;
 pub use process::Process;
+pub use router::Router;
 pub use sluice::Sluice;
 pub use stats::{Carried, Stats};
 pub use stream::{Sender, Stream};

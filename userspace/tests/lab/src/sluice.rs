@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -23,8 +22,8 @@ pub struct Sluice {
 }
 
 /// Longest time from start to the first packet taken, and from SIGTERM to the end (which promises a second);
-/// generous, because the machine may be building something else.
-const LIMIT: Duration = Duration::from_secs(20);
+/// generous, because the machine may be building something else, or be an emulated one.
+const LIMIT: Duration = Duration::from_secs(120);
 
 impl Sluice {
     /// Starts `program run` in `host` with the configuration `config`, but a control socket and a journal of
@@ -136,17 +135,17 @@ impl Sluice {
         .map_err(|error| self.explain(error))
     }
 
-    /// Stops the data plane from running for so long.
+    /// Keeps the data plane from running while `body` does.
     ///
     /// # Errors
-    /// Where the supervisor starts another one instead.
-    pub fn stall_data_plane(&self, time: Duration) -> Result<()> {
+    /// Those of `body`, and where the supervisor starts another one instead.
+    pub fn while_stalled<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<T> {
         let stalled = self.data_plane()?;
         kill(stalled, Signal::SIGSTOP)?;
-        sleep(time);
+        let outcome = body();
         kill(stalled, Signal::SIGCONT)?;
         ensure!(self.data_plane()? == stalled, "a stall is no reason to start another");
-        Ok(())
+        outcome
     }
 
     /// Whether every frame is where it should be, and the data plane that started is the one that runs.

@@ -35,6 +35,19 @@ fn the_hosts_reach_each_other_while_there_is_a_bridge() -> Result<()> {
 }
 
 #[test]
+fn they_reach_each_other_over_ipv4_while_there_is_a_router() -> Result<()> {
+    let lab = WireLab::new()?;
+    lab.merge()?;
+    let router = lab.router()?;
+    ping(&lab.a, B_V4)?;
+    ping(&lab.b, A_V4)?;
+    transfer(&lab.a, &lab.b, (B_V4, 5000).into(), MIB)?;
+    drop(router);
+    assert!(ping(&lab.a, B_V4).is_err(), "the router has gone");
+    Ok(())
+}
+
+#[test]
 fn each_wire_has_an_mtu_of_its_own() -> Result<()> {
     let lab = WireLab::wired(WireWiring { mtu: [9000, 1500], ..WireWiring::default() })?;
     for (host, link, mtu) in

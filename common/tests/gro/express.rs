@@ -1,0 +1,183 @@
+//! What is recognised at a glance comes out as it would by the rules.
+//!
+//! [`Coalescer::push`] looks for the next packet of a bulk transfer first; [`Coalescer::push_super`] never does, and is
+//! the oracle.
+
+use proptest::prelude::*;
+use sluice_common::checksum::{Sum, naive};
+use sluice_common::offload::{Coalescer, GroConfig, Hold, Profile, RxChecksum, Train};
+use sluice_common::reason::FlushReason;
+use sluice_common::testing::{Event, Field, Packet, stream};
+use sluice_common::wire::tcp::Flags;
+
+/// One of the two ways into a coalescer.
+type Push = fn(&mut Coalescer<Vec<u8>>, Vec<u8>, u64, &mut dyn FnMut(Train<Vec<u8>>, FlushReason));
+
+/// All that comes out, and what is held after each packet.
+fn outcome(config: GroConfig, events: &[Event], push: Push) -> Vec<String> {
+    let (mut coalescer, mut told, mut now) = (Coalescer::new(config), Vec::new(), 0);
+    for event in events {
+        let mut sink = |train: Train<_>, reason| told.push(format!("{reason:?} {train:?}"));
+        match event {
+            Event::Packet(packet) => push(&mut coalescer, packet.clone(), now, &mut sink),
+            Event::EndOfBurst(pause) => {
+                coalescer.end_of_burst(now, &mut sink);
+                now += pause;
+            }
+        }
+        let held = (coalescer.held(), coalescer.held_pieces(), coalescer.deadline());
+        told.push(format!("{held:?}"));
+    }
+    let mut sink = |train: Train<_>, reason| told.push(format!("{reason:?} {train:?}"));
+    coalescer.flush(FlushReason::Shutdown, &mut sink);
+    told
+}
+
+#[track_caller]
+fn assert_same(config: GroConfig, events: &[Event]) {
+    let at_a_glance = outcome(config, events, |coalescer, packet, now, mut out| {
+        coalescer.push(packet, now, &mut out);
+    });
+    let by_the_rules = outcome(config, events, |coalescer, packet, now, mut out| {
+        coalescer.push_super(packet, 0, now, &mut out);
+    });
+    assert_eq!(at_a_glance, by_the_rules);
+}
+
+fn config() -> impl Strategy<Value = GroConfig> {
+    let profile = prop::sample::select(vec![
+        Profile::Linux,
+        Profile::Linux612,
+        Profile::AccEcn,
+        Profile::Lro,
+        Profile::Reorder,
+    ]);
+    let rx_checksum = prop::sample::select(vec![
+        RxChecksum::Verify,
+        RxChecksum::Trust,
+        RxChecksum::Partial,
+        RxChecksum::Leave,
+    ]);
+    let ceiling = 2_000;
+    let hold = prop::sample::select(vec![
+        Hold::EndOfBurst,
+        Hold::AtMost(ceiling),
+        Hold::Adaptive { ceiling },
+    ]);
+    let sizes =
+        (prop::sample::select(vec![0, 1, 2, 3, 17, 64]), prop::sample::select(vec![900, 65_535]));
+    let tables = prop::sample::select(vec![1, 2, 64]);
+    (profile, rx_checksum, hold, sizes, tables).prop_map(
+        |(profile, rx_checksum, hold, (max_segments, max_size), flows)| GroConfig {
+            profile,
+            rx_checksum,
+            hold,
+            max_segments,
+            max_size,
+            flows,
+            ..GroConfig::default()
+        },
+    )
+}
+
+/// Most steps are of the flow that can be recognised.
+fn plan() -> impl Strategy<Value = Vec<u8>> {
+    let action = prop_oneof![4 => 21_u8..64, 1 => 0_u8..21, 1 => 64_u8..];
+    let step = (action, prop_oneof![3 => Just(0_u8), 1 => 0_u8..12], any::<[u8; 2]>());
+    let steps = prop::collection::vec(step, 0..80);
+    steps.prop_map(|steps| {
+        steps.into_iter().flat_map(|(action, flow, [a, b])| [action, flow, a, b]).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1024, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_stream_comes_out_as_by_the_rules(config in config(), plan in plan(), partial: bool) {
+        assert_same(config, &stream(&plan, partial));
+    }
+
+    /// A packet that is the next one but for any byte of its headers.
+    #[test]
+    fn a_byte_that_differs_makes_the_difference_it_makes_by_the_rules(
+        config in config(),
+        at in 0_usize..70,
+        flip in 1_u8..,
+        mends: bool,
+    ) {
+        let [first, second] = [0, 1].map(|n| in_order(3)[n].build());
+        let mut third = in_order(3)[2].build();
+        third[at] ^= flip;
+        if mends {
+            mend(&mut third);
+        }
+        assert_same(config, &[first, second, third].map(Event::Packet));
+    }
+}
+
+fn in_order(packets: usize) -> Vec<Packet> {
+    let all = std::iter::successors(Some(Packet::tcp4()), |last| Some(last.next()));
+    all.take(packets).collect()
+}
+
+/// Makes both checksums right again, so that they are not what tells.
+fn mend(packet: &mut [u8]) {
+    for (range, at) in [(14..34, 24), (26..packet.len(), 50)] {
+        packet[at..at + 2].copy_from_slice(&[0; 2]);
+        let mut total = naive(&packet[range.clone()]);
+        if range.start == 26 {
+            let len = packet.len() as u16 - 34;
+            for word in [6, len] {
+                total += Sum::of(word);
+            }
+        }
+        packet[at..at + 2].copy_from_slice(&total.checksum().to_be_bytes());
+    }
+}
+
+/// A checksum field that holds the pseudo-header sum and is the whole packet's checksum as well, by chance: with
+/// `partial` the rules take it for a partial one.
+#[test]
+fn a_checksum_that_is_complete_and_partial_is_what_the_rules_say() {
+    let mut packets = in_order(3);
+    packets[1].checksum = Field::Partial;
+    let mut built: Vec<_> = packets.iter().map(Packet::build).collect();
+    let chance = &mut built[1];
+    let len = chance.len() as u16 - 34;
+    let mut total = naive(&chance[26..]);
+    for word in [6, len] {
+        total += Sum::of(word);
+    }
+    let at = chance.len() - 2;
+    let word = u16::from_be_bytes([chance[at], chance[at + 1]]);
+    let mended = Sum::of(word) + Sum::of(total.checksum());
+    chance[at..].copy_from_slice(&mended.folded().to_be_bytes());
+    let events: Vec<_> = built.into_iter().map(Event::Packet).collect();
+    for rx_checksum in [RxChecksum::Verify, RxChecksum::Partial] {
+        assert_same(GroConfig { rx_checksum, ..GroConfig::default() }, &events);
+    }
+}
+
+#[test]
+fn what_ends_a_train_ends_it_in_full_flight() {
+    let changes: [fn(&mut Packet); 9] = [
+        |packet| packet.flags = Flags::ACK.with(Flags::PSH),
+        |packet| packet.flags = Flags::ACK.with(Flags::FIN),
+        |packet| packet.flags = Flags::ACK.with(Flags::CWR),
+        |packet| packet.payload.truncate(99),
+        |packet| packet.payload.push(1),
+        |packet| packet.payload.clear(),
+        |packet| packet.padding = 6,
+        |packet| packet.checksum = Field::Partial,
+        |packet| packet.id -= 1,
+    ];
+    for change in changes {
+        let mut packets = in_order(6);
+        change(&mut packets[4]);
+        let events: Vec<_> = packets.iter().map(|one| Event::Packet(one.build())).collect();
+        for rx_checksum in [RxChecksum::Verify, RxChecksum::Trust, RxChecksum::Partial] {
+            assert_same(GroConfig { rx_checksum, ..GroConfig::default() }, &events);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Sluice in host mode on real NIC drivers.
+//!
+//! These tests run in the machine that `cargo xtask nic-lab` boots: `cargo xtask test --nic igb --only-nic`. The machine is
+//! emulated where KVM does not work and then slow, so files are small, and nothing is measured.
+//!
+//! | module | what it tests |
+//! |---|---|
+//! | `offers` | native or generic, zero-copy or copy, as the driver has it |
+//! | `carries` | files cross unchanged, with any number of queues, and after the cable was out |
+//! | `flood` | 64-byte packets as fast as the kernel sends them |
+//! | `bed` | two NICs, and Sluice on one |
+//! | `driver` | which driver it is, and what that is known to do |
+//! | `found` | the state a NIC is in |
+//! | `pktgen` | the kernel's packet generator |
+
+mod bed;
+mod carries;
+mod driver;
+mod flood;
+mod found;
+mod offers;
+mod pktgen;

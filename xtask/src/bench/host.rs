@@ -1,0 +1,101 @@
+//! Host mode against the kernel's own stack on the same wire.
+//!
+//! What is compared is what a second of CPU time carries, both ends together: it is what offloads are for. The peer sends
+//! real packets, of at most the MTU.
+
+use std::rc::Rc;
+
+use anyhow::{Result, ensure};
+use sluice_lab::{DUT, DUT_V4, Iperf, Lab, Sluice, Wiring};
+
+use super::context::Context;
+use super::cpu;
+use super::scenario::{Better, Measure, Numbers, Scenario, State, VALUE};
+use crate::run::program;
+
+const PORT: u16 = 5201;
+const STREAMS: [u64; 3] = [1, 4, 64];
+
+/// All of them.
+pub(super) fn scenarios(context: &Context) -> Vec<Scenario> {
+    vec![receive(context), send(context)]
+}
+
+/// Which way data goes, as the host under test sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    In,
+    Out,
+}
+
+/// Who carries it: Sluice, or the kernel with these features of the interface set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carrier {
+    Sluice,
+    Kernel(&'static str),
+}
+
+fn receive(context: &Context) -> Scenario {
+    let states = vec![
+        state("sluice", "host mode", Carrier::Sluice, Way::In),
+        state("gro", "the kernel, merging", Carrier::Kernel("gro on"), Way::In),
+        state("plain", "the kernel, without GRO", Carrier::Kernel("gro off"), Way::In),
+    ];
+    scenario(context, "host-receive", "iperf3 over IPv4, received", states)
+}
+
+fn send(context: &Context) -> Scenario {
+    let states = vec![
+        state("sluice", "host mode", Carrier::Sluice, Way::Out),
+        state("gso", "the kernel, cutting last", Carrier::Kernel("gso on"), Way::Out),
+        state("plain", "the kernel, cutting in TCP", Carrier::Kernel("gso off"), Way::Out),
+    ];
+    scenario(context, "host-send", "iperf3 over IPv4, sent", states)
+}
+
+fn scenario(context: &Context, name: &str, what: &str, states: Vec<State>) -> Scenario {
+    let points = if context.quick { vec![STREAMS[0]] } else { STREAMS.to_vec() };
+    let (name, what) = (name.to_owned(), what.to_owned());
+    let (unit, better, varies) = ("GB/CPU-second", Better::More, "streams");
+    Scenario { name, what, unit, better, varies, points, states }
+}
+
+fn state(name: &'static str, what: &'static str, carrier: Carrier, way: Way) -> State {
+    State::new(name, what, move |context| {
+        let sluice = Rc::new(program::build()?);
+        let seconds = context.seconds();
+        Ok(Box::new(move |streams| {
+            let lab = Lab::wired(Wiring { queues: 1, ..Wiring::default() })?;
+            match carrier {
+                Carrier::Sluice => {
+                    let config = program::server(DUT, PORT);
+                    let mut sluice = Sluice::start(&lab.dut, &sluice, &config)?;
+                    let numbers = carried(&lab, way, streams, seconds)?;
+                    sluice.ensure_sound()?;
+                    sluice.stop()?;
+                    Ok(numbers)
+                }
+                Carrier::Kernel(features) => {
+                    lab.dut.exec("ethtool", &format!("-K {DUT} {features}"))?;
+                    carried(&lab, way, streams, seconds)
+                }
+            }
+        }) as Measure)
+    })
+}
+
+/// The server is on the host under test, so that one rule names both ways of its connections.
+fn carried(lab: &Lab, way: Way, streams: u64, seconds: u64) -> Result<Numbers> {
+    let _server = Iperf::server(&lab.dut, PORT)?;
+    let reverse = if way == Way::Out { " --reverse" } else { "" };
+    let arguments =
+        format!("--client {DUT_V4} --port {PORT} --time {seconds} --parallel {streams}{reverse}");
+    let (told, seconds) = cpu::cost(|| Iperf::run(&lab.peer, &arguments))?;
+    ensure!(told.bytes > 0, "nothing arrived");
+    let numbers = [
+        (VALUE, told.bytes as f64 / 1e9 / seconds),
+        ("Gbit/s", told.received / 1e9),
+        ("retransmits", told.retransmits as f64),
+    ];
+    Ok(numbers.into_iter().map(|(name, number)| (name.to_owned(), number)).collect())
+}

@@ -1,0 +1,128 @@
+//! Wire mode between two hosts, against what else could forward there.
+//!
+//! The hosts send real packets: their segmentation and checksum offloads are off. What forwards has one CPU; both ends of
+//! iperf3 have another one.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use anyhow::{Result, ensure};
+use sluice_lab::{A_V4, B_V4, B_V6, Iperf, Namespace, WireLab, WireWiring};
+
+use super::between::{Between, Middle};
+use super::context::Context;
+use super::pin;
+use super::scenario::{Better, Measure, Numbers, Scenario, State, VALUE};
+use crate::run::program;
+
+const PORT: u16 = 5201;
+const STREAMS: [u64; 3] = [1, 4, 64];
+
+/// All of them.
+pub(super) fn scenarios(context: &Context) -> Vec<Scenario> {
+    vec![tcp4(context), tcp6(context), fill(context), cut(context)]
+}
+
+/// What a transfer is between, and which way it goes.
+#[derive(Clone, Copy, Debug)]
+struct Transfer {
+    mtu: [u32; 2],
+    server: IpAddr,
+    /// Whether the host that connects sends.
+    from_a: bool,
+}
+
+fn tcp4(context: &Context) -> Scenario {
+    let transfer = Transfer { mtu: [1500; 2], server: B_V4.into(), from_a: true };
+    let states = vec![
+        state("sluice", "wire mode", Between::Sluice, transfer),
+        state("bridge", "the kernel's bridge", Between::Bridge, transfer),
+        state("bridge-gro", "the same, merging", Between::BridgeMerging, transfer),
+        state("router-gro", "the kernel's router, merging", Between::RouterMerging, transfer),
+        state("testpmd", "DPDK's io forwarding on AF_XDP", Between::Testpmd, transfer),
+    ];
+    scenario(context, "wire-tcp4", "iperf3 over IPv4, MTU 1,500 on both sides", states)
+}
+
+fn tcp6(context: &Context) -> Scenario {
+    let transfer = Transfer { mtu: [1500; 2], server: B_V6.into(), from_a: true };
+    let states = vec![
+        state("sluice", "wire mode", Between::Sluice, transfer),
+        state("bridge", "the kernel's bridge", Between::Bridge, transfer),
+        state("bridge-gro", "the same, merging", Between::BridgeMerging, transfer),
+        state("testpmd", "DPDK's io forwarding on AF_XDP", Between::Testpmd, transfer),
+    ];
+    scenario(context, "wire-tcp6", "iperf3 over IPv6, MTU 1,500 on both sides", states)
+}
+
+/// Nothing else that is compared fills packets: a router that merges cuts to what the sender chose.
+fn fill(context: &Context) -> Scenario {
+    let transfer = Transfer { mtu: [9000, 1500], server: A_V4.into(), from_a: false };
+    let what = "iperf3 over IPv4 from MTU 1,500 to MTU 9,000";
+    scenario(context, "wire-fill", what, unequal(transfer))
+}
+
+fn cut(context: &Context) -> Scenario {
+    let transfer = Transfer { mtu: [9000, 1500], server: B_V4.into(), from_a: true };
+    let what = "iperf3 over IPv4 from MTU 9,000 to MTU 1,500";
+    scenario(context, "wire-cut", what, unequal(transfer))
+}
+
+fn unequal(transfer: Transfer) -> Vec<State> {
+    vec![
+        state("sluice", "wire mode, which fills and cuts", Between::Sluice, transfer),
+        state("router-gro", "the kernel's router, merging", Between::RouterMerging, transfer),
+    ]
+}
+
+fn scenario(context: &Context, name: &str, what: &str, states: Vec<State>) -> Scenario {
+    let points = if context.quick { vec![STREAMS[0]] } else { STREAMS.to_vec() };
+    let (name, what) = (name.to_owned(), what.to_owned());
+    Scenario { name, what, unit: "Gbit/s", better: Better::More, varies: "streams", points, states }
+}
+
+fn state(name: &'static str, what: &'static str, between: Between, transfer: Transfer) -> State {
+    State::new(name, what, move |context| {
+        between.ensure_there()?;
+        let [cpu, other] = [0, 1].map(|number| context.cpu(number));
+        ensure!(cpu != other, "one CPU only: what forwards is to have one and the hosts another");
+        let middle = Rc::new(Middle { sluice: program::build()?, cpu, other });
+        let seconds = context.seconds();
+        Ok(Box::new(move |streams| transfer.measure(between, &middle, streams, seconds)) as Measure)
+    })
+}
+
+impl Transfer {
+    /// Each measurement has a lab of its own: nothing that one leaves behind is met by the next.
+    fn measure(
+        self,
+        between: Between,
+        middle: &Middle,
+        streams: u64,
+        seconds: u64,
+    ) -> Result<Numbers> {
+        let wiring = WireWiring { queues: 1, mtu: self.mtu, gro: true, ..WireWiring::default() };
+        let lab = WireLab::wired(wiring)?;
+        let (client, server) = if self.from_a { (&lab.a, &lab.b) } else { (&lab.b, &lab.a) };
+        between.forward(&lab, middle, || {
+            pin::to(middle.other, || self.iperf(client, server, streams, seconds))?
+        })
+    }
+
+    fn iperf(
+        self,
+        client: &Namespace,
+        server: &Namespace,
+        streams: u64,
+        seconds: u64,
+    ) -> Result<Numbers> {
+        let _server = Iperf::server(server, PORT)?;
+        let mut arguments = format!("--client {} --port {PORT} --time {seconds}", self.server);
+        write!(arguments, " --parallel {streams} --omit 1")?;
+        let told = Iperf::run(client, &arguments)?;
+        ensure!(told.received > 0.0, "nothing arrived");
+        let numbers = [(VALUE, told.received / 1e9), ("retransmits", told.retransmits as f64)];
+        Ok(numbers.into_iter().map(|(name, number)| (name.to_owned(), number)).collect())
+    }
+}
