@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use aya::maps::{Array, DevMap, Map, MapData, MapError};
-use aya::programs::{ProgramError, TestRun, TestRunOptions, Xdp};
+use aya::programs::{ProgramError, TestRun, TestRunAttrs, TestRunOptions, TestRunResult, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use nix::errno::Errno;
 use sluice_common::abi::{self, Generation, Settings};
@@ -24,6 +24,10 @@ use crate::config::XdpMode;
 /// process with many children that end meanwhile, a signal each, has been refused as often. An attempt takes
 /// milliseconds.
 const VERIFIED_AT_MOST: usize = 50;
+
+/// Packets that the kernel handles before it flushes what was redirected, when it repeats one. As many as a
+/// driver's poll has.
+const LIVE_BATCH: u32 = 64;
 
 /// Which of the two programs: they differ in nothing but what packets they are given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -261,13 +265,40 @@ impl Steering {
     /// The kernel refuses packets shorter than an Ethernet header or longer than a page.
     pub fn test_run(&self, packet: &[u8]) -> Result<u32, SteerError> {
         let options = TestRunOptions { data_in: Some(packet), ..TestRunOptions::new() };
-        self.ebpf
-            .program(self.buffers.program())
-            .ok_or(ProgramError::NotLoaded)
-            .and_then(<&Xdp>::try_from)
-            .and_then(|program| program.test_run(options))
+        self.run_with(options)
             .map(|result| result.return_value)
             .map_err(|source| SteerError::TestRun { len: packet.len(), source: Box::new(source) })
+    }
+
+    /// Runs the program on `repeat` copies of one packet as if they had come from queue 0 of interface
+    /// `index`, and lets become of each what the program says (`BPF_F_TEST_XDP_LIVE_FRAMES`, Linux 5.18). A
+    /// signal may end it early.
+    ///
+    /// # Errors
+    /// The kernel refuses packets shorter than an Ethernet header or longer than a page, and interfaces that
+    /// are not in this network namespace.
+    pub fn run_live(&self, packet: &[u8], index: u32, repeat: u32) -> Result<(), SteerError> {
+        // struct xdp_md (include/uapi/linux/bpf.h): data, data_end, data_meta, ingress_ifindex,
+        // rx_queue_index, egress_ifindex.
+        let context = [0, packet.len() as u32, 0, index, 0, 0].map(u32::to_ne_bytes);
+        let options = TestRunOptions {
+            data_in: Some(packet),
+            ctx_in: Some(context.as_flattened()),
+            repeat,
+            attrs: TestRunAttrs::new().xdp_live_frames(LIVE_BATCH),
+            ..TestRunOptions::new()
+        };
+        match self.run_with(options) {
+            Err(error) if errno(&error) != Some(Errno::EINTR as i32) => {
+                Err(SteerError::TestRun { len: packet.len(), source: Box::new(error) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn run_with(&self, options: TestRunOptions<'_>) -> Result<TestRunResult, ProgramError> {
+        let program = self.ebpf.program(self.buffers.program()).ok_or(ProgramError::NotLoaded)?;
+        <&Xdp>::try_from(program)?.test_run(options)
     }
 }
 
