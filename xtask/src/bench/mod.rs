@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `scenario` | what is measured, in which states, and how |
 //! | `engine` | the engine in memory |
+//! | `raw` | the bare AF_XDP path |
 //! | `wire` | wire mode between two hosts |
 //! | `host` | host mode against the kernel's own stack |
 //! | `cpu` | what work cost the CPUs |
@@ -34,6 +35,7 @@ mod page;
 mod pin;
 mod plot;
 mod program;
+mod raw;
 mod results;
 mod rounds;
 mod scenario;
@@ -87,7 +89,7 @@ const QUICK_ROUNDS: u32 = 2;
 
 /// What makes the scenarios. Cheap: what takes time is done when a state is about to be measured.
 const GROUPS: &[fn(&Context) -> Vec<Scenario>] =
-    &[engine::scenarios, wire::scenarios, host::scenarios];
+    &[engine::scenarios, raw::scenarios, wire::scenarios, host::scenarios];
 
 impl Bench {
     pub(crate) fn run(self) -> Result<()> {

@@ -4,31 +4,31 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::{Map, Value};
 
 use super::pin;
 use super::scenario::{Numbers, VALUE};
 
 /// Runs a program that prints its result as one line of JSON (what is in it, the documentation of the bench crate says).
 pub(super) fn measure(program: &Path, args: &[String], cpu: usize) -> Result<Numbers> {
-    let output = pin::to(cpu, || Command::new(program).args(args).output())?;
-    let output = output.with_context(|| format!("cannot start {}", program.display()))?;
+    pin::to(cpu, || told(Command::new(program).args(args)))?
+}
+
+/// The same of a program that sees to its CPUs itself.
+pub(super) fn told(command: &mut Command) -> Result<Numbers> {
+    let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
     let complaint = String::from_utf8_lossy(&output.stderr);
-    let name = program.file_name().unwrap_or_default().display();
-    ensure!(
-        output.status.success(),
-        "{name} {} failed: {}; {}",
-        args.join(" "),
-        output.status,
-        complaint.trim()
-    );
+    ensure!(output.status.success(), "{command:?} failed: {}; {}", output.status, complaint.trim());
     understood(&String::from_utf8_lossy(&output.stdout))
 }
 
-/// The numbers of the last line.
+/// The numbers of the last line; what else it says is for people.
 fn understood(text: &str) -> Result<Numbers> {
     let line = text.lines().last().context("it printed nothing")?;
-    let numbers: Numbers =
-        serde_json::from_str(line).with_context(|| format!("not numbers by name: {line}"))?;
+    let told: Map<String, Value> =
+        serde_json::from_str(line).with_context(|| format!("not an object: {line}"))?;
+    let numbers = told.into_iter().filter_map(|(name, told)| Some((name, told.as_f64()?)));
+    let numbers: Numbers = numbers.collect();
     let value = numbers.get(VALUE).with_context(|| format!("no {VALUE} in {line}"))?;
     ensure!(value.is_finite() && *value > 0.0, "{value} is no result");
     Ok(numbers)
@@ -40,7 +40,8 @@ mod tests {
 
     #[test]
     fn a_result_needs_its_value() {
-        let numbers = understood("noise\n{\"value\": 2.5, \"trains\": 3}\n").unwrap();
+        let numbers =
+            understood("noise\n{\"value\": 2.5, \"trains\": 3, \"by\": \"us\"}\n").unwrap();
         assert_eq!((numbers[VALUE], numbers["trains"]), (2.5, 3.0));
         for bad in ["", "{}", "nothing", "{\"value\": 0}", "{\"value\": \"x\"}"] {
             assert!(understood(bad).is_err(), "{bad}");
