@@ -139,20 +139,24 @@ fn kernel_threads(name: &str) -> Result<Vec<i32>> {
 
 /// Two lcores, of which the first only waits for the end.
 fn testpmd<T>(lab: &WireLab, middle: &Middle, body: impl FnOnce() -> Result<T>) -> Result<T> {
-    let mut command = lab.dut.command("dpdk-testpmd");
+    // It would keep what it says until there is a page of it.
+    let mut command = lab.dut.command("stdbuf");
+    command.args(["-oL", "dpdk-testpmd"]);
     let port = |number, iface| format!("--vdev=net_af_xdp{number},iface={iface}");
     let lcores = format!("--lcores=0@{},1@{}", middle.other, middle.cpu);
     command.args([&lcores, &port(0, LEFT), &port(1, RIGHT)]);
     // No huge pages and no devices of the machine: nothing of it is taken away.
     command.args(["--no-huge", "--no-pci", "-m", "512", "--file-prefix=sluice-bench"]);
     command.args(["--", "--forward-mode=io", "--port-topology=paired", "--auto-start"]);
+    // Several times what both ports' rings hold, and no more than memory without huge pages has room for.
+    command.arg("--total-num-mbufs=32768");
     // It ends when there is nothing more to read.
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut testpmd = lab.dut.spawn(&mut command)?;
     let stdout = testpmd.child().stdout.take().context("stdout was piped")?;
     let mut lines = BufReader::new(stdout).lines();
-    let started = |line: &String| line.contains("start packet forwarding");
-    let line = lines.by_ref().map_while(Result::ok).find(|line| started(&line.to_lowercase()));
+    let started = |line: &String| line.contains("io packet forwarding - ports=2");
+    let line = lines.by_ref().map_while(Result::ok).find(started);
     ensure!(line.is_some(), "testpmd ended: its AF_XDP driver may be missing");
     // It goes on printing and must not meet a closed pipe.
     std::thread::spawn(move || lines.for_each(drop));
