@@ -203,10 +203,7 @@ impl Rule {
 
 /// Whether something accepts both conditions, of which each may be left out.
 fn both<T: Copy>(one: Option<T>, another: Option<T>, meet: impl FnOnce(T, T) -> bool) -> bool {
-    match (one, another) {
-        (Some(one), Some(another)) => meet(one, another),
-        _ => true,
-    }
+    one.zip(another).is_none_or(|(one, another)| meet(one, another))
 }
 
 /// How many VLAN IDs there are: they have twelve bits.

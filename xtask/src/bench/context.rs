@@ -3,9 +3,10 @@
 use std::cell::OnceCell;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::pin;
+use crate::run::program;
 use crate::step::Step;
 use crate::workspace;
 
@@ -15,11 +16,13 @@ pub(super) struct Context {
     pub(super) quick: bool,
     cpus: Vec<usize>,
     built: OnceCell<()>,
+    sluice: OnceCell<PathBuf>,
 }
 
 impl Context {
     pub(super) fn new(quick: bool) -> Result<Self> {
-        Ok(Self { quick, cpus: pin::allowed()?, built: OnceCell::new() })
+        let (built, sluice) = (OnceCell::new(), OnceCell::new());
+        Ok(Self { quick, cpus: pin::allowed()?, built, sluice })
     }
 
     /// A CPU to pin something to. 0 is the one that least else is likely to run on; there may be fewer than are asked
@@ -37,6 +40,14 @@ impl Context {
     /// How long traffic is to be measured once.
     pub(super) const fn seconds(&self) -> u64 {
         if self.quick { 1 } else { 3 }
+    }
+
+    /// `sluice` itself, as users get it.
+    pub(super) fn sluice(&self) -> Result<PathBuf> {
+        if self.sluice.get().is_none() {
+            let _ = self.sluice.set(program::build()?);
+        }
+        self.sluice.get().cloned().context("it was built just now")
     }
 
     /// A program of the bench crate, optimised as users get the engine.

@@ -3,18 +3,14 @@
 //! What is compared is what a second of CPU time carries, both ends together: it is what offloads are for. The peer sends
 //! real packets, of at most the MTU.
 
-use std::rc::Rc;
-
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use sluice_lab::{DUT, DUT_V4, Iperf, Lab, Sluice, Wiring};
 
 use super::context::Context;
 use super::cpu;
-use super::scenario::{Better, Measure, Numbers, Scenario, State, VALUE};
+use super::iperf::{self, PORT};
+use super::scenario::{Better, Measure, Numbers, Scenario, State, VALUE, numbers};
 use crate::run::program;
-
-const PORT: u16 = 5201;
-const STREAMS: [u64; 3] = [1, 4, 64];
 
 /// All of them.
 pub(super) fn scenarios(context: &Context) -> Vec<Scenario> {
@@ -54,7 +50,7 @@ fn send(context: &Context) -> Scenario {
 }
 
 fn scenario(context: &Context, name: &str, what: &str, states: Vec<State>) -> Scenario {
-    let points = if context.quick { vec![STREAMS[0]] } else { STREAMS.to_vec() };
+    let points = iperf::streams(context);
     let (name, what) = (name.to_owned(), what.to_owned());
     let (unit, better, varies) = ("GB/CPU-second", Better::More, "streams");
     Scenario { name, what, unit, better, varies, points, states }
@@ -62,7 +58,7 @@ fn scenario(context: &Context, name: &str, what: &str, states: Vec<State>) -> Sc
 
 fn state(name: &'static str, what: &'static str, carrier: Carrier, way: Way) -> State {
     State::new(name, what, move |context| {
-        let sluice = Rc::new(program::build()?);
+        let sluice = context.sluice()?;
         let seconds = context.seconds();
         Ok(Box::new(move |streams| {
             let lab = Lab::wired(Wiring { queues: 1, ..Wiring::default() })?;
@@ -87,15 +83,12 @@ fn state(name: &'static str, what: &'static str, carrier: Carrier, way: Way) -> 
 /// The server is on the host under test, so that one rule names both ways of its connections.
 fn carried(lab: &Lab, way: Way, streams: u64, seconds: u64) -> Result<Numbers> {
     let _server = Iperf::server(&lab.dut, PORT)?;
-    let reverse = if way == Way::Out { " --reverse" } else { "" };
-    let arguments =
-        format!("--client {DUT_V4} --port {PORT} --time {seconds} --parallel {streams}{reverse}");
-    let (told, seconds) = cpu::cost(|| Iperf::run(&lab.peer, &arguments))?;
-    ensure!(told.bytes > 0, "nothing arrived");
-    let numbers = [
-        (VALUE, told.bytes as f64 / 1e9 / seconds),
+    let more = if way == Way::Out { "--reverse" } else { "" };
+    let measure = || iperf::measure(&lab.peer, DUT_V4.into(), streams, seconds, more);
+    let (told, busy) = cpu::cost(measure)?;
+    Ok(numbers([
+        (VALUE, told.bytes as f64 / 1e9 / busy),
         ("Gbit/s", told.received / 1e9),
         ("retransmits", told.retransmits as f64),
-    ];
-    Ok(numbers.into_iter().map(|(name, number)| (name.to_owned(), number)).collect())
+    ]))
 }

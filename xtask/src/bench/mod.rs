@@ -7,6 +7,7 @@
 //! | `raw` | the bare AF_XDP path |
 //! | `wire` | wire mode between two hosts |
 //! | `host` | host mode against the kernel's own stack |
+//! | `iperf` | what both measure with |
 //! | `cpu` | what work cost the CPUs |
 //! | `between` | what may stand between them |
 //! | `context` | what scenarios are made with: programs, CPUs, haste |
@@ -30,6 +31,7 @@ mod dpdk;
 mod engine;
 mod figures;
 mod host;
+mod iperf;
 mod machine;
 mod page;
 mod pin;

@@ -50,6 +50,11 @@ pub(super) type Measure = Box<dyn Fn(u64) -> Result<Numbers>>;
 /// A result: [`VALUE`] is compared, the others are recorded.
 pub(super) type Numbers = BTreeMap<String, f64>;
 
+/// Numbers by these names.
+pub(super) fn numbers<const N: usize>(named: [(&str, f64); N]) -> Numbers {
+    named.map(|(name, number)| (name.to_owned(), number)).into()
+}
+
 /// The number that is compared.
 pub(super) const VALUE: &str = "value";
 

@@ -3,21 +3,16 @@
 //! The hosts send real packets: their segmentation and checksum offloads are off. What forwards has one CPU; both ends of
 //! iperf3 have another one.
 
-use std::fmt::Write;
 use std::net::IpAddr;
-use std::rc::Rc;
 
 use anyhow::{Result, ensure};
 use sluice_lab::{A_V4, B_V4, B_V6, Iperf, Namespace, WireLab, WireWiring};
 
 use super::between::{Between, Middle};
 use super::context::Context;
+use super::iperf::{self, PORT};
 use super::pin;
-use super::scenario::{Better, Measure, Numbers, Scenario, State, VALUE};
-use crate::run::program;
-
-const PORT: u16 = 5201;
-const STREAMS: [u64; 3] = [1, 4, 64];
+use super::scenario::{Better, Measure, Numbers, Scenario, State, VALUE, numbers};
 
 /// All of them.
 pub(super) fn scenarios(context: &Context) -> Vec<Scenario> {
@@ -77,7 +72,7 @@ fn unequal(transfer: Transfer) -> Vec<State> {
 }
 
 fn scenario(context: &Context, name: &str, what: &str, states: Vec<State>) -> Scenario {
-    let points = if context.quick { vec![STREAMS[0]] } else { STREAMS.to_vec() };
+    let points = iperf::streams(context);
     let (name, what) = (name.to_owned(), what.to_owned());
     Scenario { name, what, unit: "Gbit/s", better: Better::More, varies: "streams", points, states }
 }
@@ -87,7 +82,7 @@ fn state(name: &'static str, what: &'static str, between: Between, transfer: Tra
         between.ensure_there()?;
         let [cpu, other] = [0, 1].map(|number| context.cpu(number));
         ensure!(cpu != other, "one CPU only: what forwards is to have one and the hosts another");
-        let middle = Rc::new(Middle { sluice: program::build()?, cpu, other });
+        let middle = Middle { sluice: context.sluice()?, cpu, other };
         let seconds = context.seconds();
         Ok(Box::new(move |streams| transfer.measure(between, &middle, streams, seconds)) as Measure)
     })
@@ -118,11 +113,7 @@ impl Transfer {
         seconds: u64,
     ) -> Result<Numbers> {
         let _server = Iperf::server(server, PORT)?;
-        let mut arguments = format!("--client {} --port {PORT} --time {seconds}", self.server);
-        write!(arguments, " --parallel {streams} --omit 1")?;
-        let told = Iperf::run(client, &arguments)?;
-        ensure!(told.received > 0.0, "nothing arrived");
-        let numbers = [(VALUE, told.received / 1e9), ("retransmits", told.retransmits as f64)];
-        Ok(numbers.into_iter().map(|(name, number)| (name.to_owned(), number)).collect())
+        let told = iperf::measure(client, self.server, streams, seconds, "--omit 1")?;
+        Ok(numbers([(VALUE, told.received / 1e9), ("retransmits", told.retransmits as f64)]))
     }
 }

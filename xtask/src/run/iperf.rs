@@ -13,7 +13,7 @@ use super::interrupt;
 use super::progress::Progress;
 
 /// iperf3's own port.
-pub(super) const PORT: u16 = 5201;
+pub(crate) const PORT: u16 = 5201;
 
 /// Who sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

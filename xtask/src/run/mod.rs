@@ -13,7 +13,7 @@
 
 mod interface;
 pub(crate) mod interrupt;
-mod iperf;
+pub(crate) mod iperf;
 mod lab;
 mod legs;
 pub(crate) mod program;
