@@ -5,6 +5,7 @@
 //! | `worker` | [`Worker`]: what it owns, and what one turn is |
 //! | `to_host` | wire → host: trains in one vectored write |
 //! | `to_wire` | host → wire: super-packets cut into frames |
+//! | `burst` | received packets on their way through a coalescer |
 //! | `ahead` | packets asked for before their turn |
 //! | `fragment_id` | identifications for the fragments of IPv6 datagrams |
 //! | `life` | what every worker has besides its work |
@@ -83,6 +84,7 @@
 //! ```
 
 mod ahead;
+mod burst;
 mod command;
 mod fragment_id;
 mod idle;

@@ -8,6 +8,7 @@ use sluice_common::offload::{ChecksumMode, Coalescer, Sink, Train, VnetHeader};
 use sluice_common::reason::{DropReason, FlushReason};
 use sluice_common::wire::Link;
 
+use super::burst::Outlet;
 use super::worker::BURST;
 use crate::observe::{Counts, Latency};
 use crate::port::{HostPort, Sent};
@@ -113,6 +114,12 @@ impl<'u, T: HostPort> Sink<Frame<'u, Packet>> for ToHost<'_, 'u, T> {
             self.latency.released(first.received());
         }
         self.hand(train);
+    }
+}
+
+impl<'u, T: HostPort> Outlet<'u> for ToHost<'_, 'u, T> {
+    fn recycle(&mut self, coalescer: &mut Coalescer<Frame<'u, Packet>>) {
+        self.backlog.spent().for_each(|storage| coalescer.recycle(storage));
     }
 }
 
@@ -228,11 +235,6 @@ impl<'u, T: HostPort> ToHost<'_, 'u, T> {
         let mut packets = train.into_packets();
         self.pool.extend(packets.drain(..).flat_map(Frame::release));
         self.backlog.spent.push(packets);
-    }
-
-    /// Gives the coalescer its storage back.
-    pub(super) fn recycle(&mut self, coalescer: &mut Coalescer<Frame<'u, Packet>>) {
-        self.backlog.spent().for_each(|storage| coalescer.recycle(storage));
     }
 }
 

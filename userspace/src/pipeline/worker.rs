@@ -7,9 +7,9 @@ use std::time::Duration;
 use arrayvec::ArrayVec;
 use nix::poll::{PollFd, PollFlags};
 use sluice_common::offload::{Buffer, Coalescer, GroConfig};
-use sluice_common::reason::{DropReason, FlushReason};
+use sluice_common::reason::DropReason;
 
-use super::ahead::ahead;
+use super::burst::{Held, Outlet, take};
 use super::command::Handle;
 use super::life::{Life, MOST_WATCHED, Work};
 use super::run::run;
@@ -109,26 +109,10 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
         counts.from_wire_packets += came_in as u64;
         counts.from_wire_bytes += self.burst.iter().map(|one| one.total_len() as u64).sum::<u64>();
         counts.dropped_inbound[DropReason::TooManyPieces.index()] += taken.too_long as u64;
-        self.coalesce(now);
-        came_in.max((self.life.counts.to_host_packets - before) as usize)
-    }
-
-    /// Takes the burst, and lets go what is not to be held longer than to its end.
-    fn coalesce(&mut self, now: u64) {
-        let stopping = self.life.is_stopping();
+        let held = Held { most: self.backlog.limit(), stopping: self.life.is_stopping() };
         let (coalescer, burst, mut out) = self.inbound();
-        for packet in ahead(burst) {
-            coalescer.push(packet, now, &mut out);
-            out.recycle(coalescer);
-        }
-        coalescer.end_of_burst(now, &mut out);
-        if coalescer.held_pieces() > out.backlog.limit() {
-            coalescer.flush(FlushReason::Capacity, &mut out);
-        }
-        if stopping {
-            coalescer.flush(FlushReason::Shutdown, &mut out);
-        }
-        out.recycle(coalescer);
+        take(coalescer, burst, held, now, &mut out);
+        came_in.max((self.life.counts.to_host_packets - before) as usize)
     }
 
     /// What holds received packets, what has come, and the way to the host.

@@ -4,7 +4,7 @@ use anyhow::Result;
 use sluice_lab::{WireLab, WireWiring};
 
 use crate::bed::alone;
-use crate::connections::{self, IMPAIRED};
+use crate::connections::{self, impaired};
 use crate::unchanged::{self, Way};
 
 /// Lets `test` run over a bridge.
@@ -32,8 +32,7 @@ fn what_iperf3_sends_crosses_both_ways() -> Result<()> {
 
 #[test]
 fn what_iperf3_sends_crosses_a_wire_that_loses_and_reorders() -> Result<()> {
-    let impaired = WireWiring { impairment: Some(IMPAIRED), ..WireWiring::default() };
-    over_bridge(impaired, connections::iperf3)
+    over_bridge(impaired(), connections::iperf3)
 }
 
 #[test]
@@ -43,8 +42,7 @@ fn datagrams_cross_both_ways() -> Result<()> {
 
 #[test]
 fn files_cross_a_wire_that_loses_and_reorders() -> Result<()> {
-    let impaired = WireWiring { impairment: Some(IMPAIRED), ..WireWiring::default() };
-    over_bridge(impaired, |lab| connections::files_resent(lab).map(drop))
+    over_bridge(impaired(), |lab| connections::files_resent(lab).map(drop))
 }
 
 /// A tenth of what Sluice is asked to pass: the kernel's bridge is not what is tested.

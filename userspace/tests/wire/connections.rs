@@ -5,8 +5,8 @@ use std::thread;
 
 use anyhow::{Result, ensure};
 use sluice_lab::{
-    A_V4, A_V6, B_V4, B_V6, Datagrams, Fared, Impairment, Iperf, Namespace, Pace, WireLab, resent,
-    transfer,
+    A_V4, A_V6, B_V4, B_V6, Datagrams, Fared, Impairment, Iperf, Namespace, Pace, WireLab,
+    WireWiring, resent, transfer,
 };
 
 use crate::bed::LIMIT;
@@ -14,7 +14,12 @@ use crate::bed::LIMIT;
 const MIB: u64 = 1 << 20;
 
 /// Loses and reorders as much as a bad wire in the open does.
-pub(crate) const IMPAIRED: Impairment = Impairment { loss: 0.01, reorder: 0.05, seed: 1 };
+const IMPAIRED: Impairment = Impairment { loss: 0.01, reorder: 0.05, seed: 1 };
+
+/// A lab with such a wire.
+pub(crate) fn impaired() -> WireWiring {
+    WireWiring { impairment: Some(IMPAIRED), ..WireWiring::default() }
+}
 
 /// Each way over each family: who sends, who receives, and the receiver's address.
 fn ways(lab: &WireLab) -> [(&Namespace, &Namespace, IpAddr); 4] {

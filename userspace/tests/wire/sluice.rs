@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use sluice_lab::{Sluice, Stats, WireLab, WireWiring};
 
 use crate::bed::alone;
-use crate::connections::{self, IMPAIRED};
+use crate::connections::{self, impaired};
 use crate::unchanged::{self, Way};
 
 /// Wire mode between the lab's two hosts, for all of TCP and UDP.
@@ -90,8 +90,7 @@ fn what_iperf3_sends_crosses_both_ways() -> Result<()> {
 
 #[test]
 fn what_iperf3_sends_crosses_a_wire_that_loses_and_reorders() -> Result<()> {
-    let impaired = WireWiring { impairment: Some(IMPAIRED), ..WireWiring::default() };
-    let stats = over_sluice(impaired, &patient(), connections::iperf3)?;
+    let stats = over_sluice(impaired(), &patient(), connections::iperf3)?;
     ensure_carried(&stats, (2 << 20) / 1500)
 }
 
@@ -108,9 +107,8 @@ fn datagrams_cross_both_ways() -> Result<()> {
 /// are lost, and what that costs: 0.4 to 1.1 times as often has been seen. Three times is no chance.
 #[test]
 fn files_cross_a_wire_that_loses_and_reorders() -> Result<()> {
-    let impaired = WireWiring { impairment: Some(IMPAIRED), ..WireWiring::default() };
     let _alone = alone();
-    let lab = WireLab::wired(impaired)?;
+    let lab = WireLab::wired(impaired())?;
     let bridge = lab.bridge()?;
     let through_bridge = connections::files_resent(&lab)?;
     drop(bridge);

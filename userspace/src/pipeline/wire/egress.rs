@@ -13,6 +13,7 @@ use super::desk::{Desk, Spent};
 use super::plan::{Bounds, Plan};
 use super::recut::Recut;
 use super::too_large::{TooLarge, may_be_fragmented};
+use crate::pipeline::burst::Outlet;
 use crate::port::HostPort;
 use crate::xsk::{Frame, Packet};
 
@@ -29,14 +30,9 @@ pub(super) struct Way<'u, S> {
     pub(super) spent: Spent<'u>,
 }
 
-impl<'u, S> Way<'u, S> {
+impl<S> Way<'_, S> {
     pub(super) const fn mtu(&self, side: Side) -> u16 {
         self.mtus[side.index()]
-    }
-
-    /// Gives a coalescer the storage of trains that have gone.
-    pub(super) fn recycle(&mut self, coalescer: &mut Coalescer<Frame<'u, Packet>>) {
-        self.spent.drain(..).for_each(|storage| coalescer.recycle(storage));
     }
 }
 
@@ -64,6 +60,12 @@ impl<'u, S: Stage, T: HostPort> Sink<Frame<'u, Packet>> for Egress<'_, 'u, S, T>
             }
             None => self.pass(train),
         }
+    }
+}
+
+impl<'u, S: Stage, T: HostPort> Outlet<'u> for Egress<'_, 'u, S, T> {
+    fn recycle(&mut self, coalescer: &mut Coalescer<Frame<'u, Packet>>) {
+        self.way.spent.drain(..).for_each(|storage| coalescer.recycle(storage));
     }
 }
 

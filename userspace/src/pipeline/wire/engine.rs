@@ -3,7 +3,6 @@
 use crossbeam::channel::Receiver;
 use sluice_common::Side;
 use sluice_common::offload::{Coalescer, GroConfig};
-use sluice_common::reason::FlushReason;
 use sluice_common::stage::Stage;
 use sluice_common::translate::MssTable;
 
@@ -12,7 +11,7 @@ use super::desk::Desk;
 use super::egress::{Egress, Way};
 use super::handle::Settler;
 use super::too_large::TooLarge;
-use crate::pipeline::ahead::ahead;
+use crate::pipeline::burst::{Held, Outlet, take};
 use crate::port::HostPort;
 use crate::xsk::{Frame, Packet};
 
@@ -27,15 +26,6 @@ pub(super) struct Engine<'u, S> {
     coalescers: [Coalescer<Frame<'u, Packet>>; 2],
     way: Way<'u, S>,
     settings: Receiver<WireSettings<S>>,
-}
-
-/// How much may be held when a burst has been taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Most {
-    /// The worker ends.
-    Nothing,
-    /// So many pieces of packets.
-    Pieces(usize),
 }
 
 impl<'u, S: Stage> Engine<'u, S> {
@@ -57,30 +47,17 @@ impl<'u, S: Stage> Engine<'u, S> {
         (Self { coalescers, way, settings }, settler)
     }
 
-    /// Takes a burst of packets that came in by `side`, and lets go what is not to be held longer than to its end.
+    /// Takes a burst of packets that came in by `side`.
     pub(super) fn take(
         &mut self,
         side: Side,
         burst: &mut Vec<Frame<'u, Packet>>,
-        most: Most,
+        held: Held,
         now: u64,
         desk: Desk<'_, 'u, impl HostPort>,
     ) {
         let mut egress = Egress { side, way: &mut self.way, desk, now };
-        let coalescer = &mut self.coalescers[side.index()];
-        for packet in ahead(burst) {
-            coalescer.push(packet, now, &mut egress);
-            egress.way.recycle(coalescer);
-        }
-        coalescer.end_of_burst(now, &mut egress);
-        match most {
-            Most::Nothing => coalescer.flush(FlushReason::Shutdown, &mut egress),
-            Most::Pieces(most) if coalescer.held_pieces() > most => {
-                coalescer.flush(FlushReason::Capacity, &mut egress);
-            }
-            Most::Pieces(_) => {}
-        }
-        egress.way.recycle(coalescer);
+        take(&mut self.coalescers[side.index()], burst, held, now, &mut egress);
     }
 
     /// Coalesces by `gro` from the next packet on; what is held goes first.
@@ -90,7 +67,7 @@ impl<'u, S: Stage> Engine<'u, S> {
             egress.side = side;
             let coalescer = &mut self.coalescers[side.index()];
             coalescer.switch(gro, &mut egress);
-            egress.way.recycle(coalescer);
+            egress.recycle(coalescer);
         }
     }
 

@@ -10,10 +10,11 @@ use sluice_common::offload::{Buffer, GroConfig};
 use sluice_common::stage::Stage;
 
 use super::desk::Desk;
-use super::engine::{Engine, Most};
+use super::engine::Engine;
 use super::no_host::NoHost;
 use super::outbound::Outbound;
 use super::relay::{Home, KEPT, Relay, Waker};
+use crate::pipeline::burst::Held;
 use crate::pipeline::life::{Life, MOST_WATCHED, Work};
 use crate::pipeline::run::run;
 use crate::pipeline::stop::{End, Report, Stop};
@@ -104,10 +105,9 @@ impl<'u, S: Stage> WireHelper<'u, S> {
 
     fn handle(&mut self, side: Side, now: u64) {
         let mut burst = std::mem::take(&mut self.bursts[side.index()]);
-        let most =
-            if self.life.is_stopping() { Most::Nothing } else { Most::Pieces(self.most_held) };
+        let held = Held { most: self.most_held, stopping: self.life.is_stopping() };
         let (engine, desk) = self.desk();
-        engine.take(side, &mut burst, most, now, desk);
+        engine.take(side, &mut burst, held, now, desk);
         self.bursts[side.index()] = burst;
         self.engine.recycle_spent(self.backlog.spent());
     }

@@ -14,13 +14,14 @@ use sluice_common::stage::Stage;
 use super::config::WireConfig;
 use super::crew::Crew;
 use super::desk::Desk;
-use super::engine::{Engine, Most};
+use super::engine::Engine;
 use super::handle::WireHandle;
 use super::helper::WireHelper;
 use super::no_host::NoHost;
 use super::outbound::Outbound;
 use super::relay::LENT;
 use crate::observe::{Counts, Ledger};
+use crate::pipeline::burst::Held;
 use crate::pipeline::life::{Life, MOST_WATCHED, Work};
 use crate::pipeline::run::run;
 use crate::pipeline::stop::{End, Report, Stop};
@@ -136,10 +137,9 @@ impl<'u, N: FramePort<'u>, T: HostPort, S: Stage> WireWorker<'u, N, T, S> {
         counts.received_bytes += self.burst.iter().map(|one| one.total_len() as u64).sum::<u64>();
         counts.dropped[DropReason::TooManyPieces.index()] += taken.too_long as u64;
         self.share_out(side);
-        let most =
-            if self.life.is_stopping() { Most::Nothing } else { Most::Pieces(self.share / 2) };
+        let held = Held { most: self.share / 2, stopping: self.life.is_stopping() };
         let (engine, burst, desk) = self.parts();
-        engine.take(side, burst, most, now, desk);
+        engine.take(side, burst, held, now, desk);
         taken.packets + taken.too_long
     }
 
