@@ -189,9 +189,12 @@ fn s11_ufo_fragments_are_of_the_size_asked_for_in_units_of_eight() {
         let sent = fragments(&packet, &ufo(&packet, 4000), limits(MTU));
         assert!(sent.iter().all(|one| one.len() <= MTU));
         assert_eq!(reassembled(&sent), datagram(&packet));
-        // A datagram no larger than that is sent as it is.
-        let sent = fragments(&packet, &ufo(&packet, 4008), limits(9000));
-        assert_eq!(sent, [Packet { checksum: Field::Right, ..packet.clone() }.build()]);
+        // A datagram no larger than that is sent as it is, also where a fragment would have to be smaller.
+        for len in [4000, 3999] {
+            let packet = packet.clone().with_payload(&payload(len));
+            let sent = fragments(&packet, &ufo(&packet, len as u16 + 8), limits(9000));
+            assert_eq!(sent, [Packet { checksum: Field::Right, ..packet }.build()]);
+        }
     }
 }
 

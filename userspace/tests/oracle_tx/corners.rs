@@ -59,9 +59,8 @@ fn ip_options() -> Vec<Case> {
 /// Sizes at the ends of their range (S17), and packets at the 64 KiB edge.
 fn sizes() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (len, size) in
-        [(1, 1), (2, 1), (3, 2), (1500, 1), (3001, 3), (1448, 1448), (1449, 1448), (1447, 1448)]
-    {
+    let lengths = [(0, 1), (0, 1448), (1, 1), (2, 1), (3, 2), (1500, 1), (3001, 3)];
+    for (len, size) in lengths.into_iter().chain([(1448, 1448), (1449, 1448), (1447, 1448)]) {
         cases.extend(both(len).map(|packet| Case::new("a small size", packet, size)));
     }
     for size in [1, 2, 700, 1448, 9_000, 32_767, 65_000, 65_494, 65_495, 65_496, 65_534] {
@@ -124,9 +123,8 @@ fn zero_sums() -> Vec<Case> {
 pub(crate) fn uso() -> Vec<Case> {
     let udp = |len| both(len).map(|packet| Packet { protocol: Protocol::UDP, ..packet });
     let mut cases = Vec::new();
-    for (len, size) in
-        [(1, 1), (2, 1), (3, 2), (128, 1), (129, 1), (256, 2), (257, 2), (1_472, 1_472)]
-    {
+    let lengths = [(0, 1), (0, 1_472), (1, 1), (2, 1), (3, 2), (128, 1), (129, 1)];
+    for (len, size) in lengths.into_iter().chain([(256, 2), (257, 2), (1_472, 1_472)]) {
         cases.extend(udp(len).map(|packet| Case::new("a small size", packet, size)));
     }
     for size in [511, 512, 1_472, 32_767, 65_000, 65_506, 65_507, 65_534] {

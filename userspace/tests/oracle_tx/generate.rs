@@ -162,8 +162,11 @@ pub(crate) fn lengths(dice: &mut Dice, most: usize) -> (usize, usize) {
     }
 }
 
-/// Changes the payload so that the checksum of one segment comes out as 0.
+/// Changes the payload, where there is one, so that the checksum of one segment comes out as 0.
 pub(crate) fn zero_checksum(packet: &mut Packet, size: usize, which: usize) {
+    if packet.payload.is_empty() {
+        return;
+    }
     let count = packet.payload.len().div_ceil(size);
     let i = which % count;
     let range = i * size..packet.payload.len().min((i + 1) * size);

@@ -51,10 +51,12 @@ pub(super) fn datagram(
     }
     let checksum = completion(packet, headers, vnet)?;
     let size = usize::from(vnet.gso_size);
-    match fragments(packet, headers, checksum, limits, size) {
-        Ok(Work::Fragment(fragments)) if fragments.count() > 1 => Ok(Work::Fragment(fragments)),
-        _ => whole(packet, headers, vnet, limits),
+    // By the size as it was asked for: fragments may have to be smaller, a whole datagram need not be.
+    if packet.len() - usize::from(headers.transport) <= size {
+        return whole(packet, headers, vnet, limits);
     }
+    fragments(packet, headers, checksum, limits, size)
+        .or_else(|_| whole(packet, headers, vnet, limits))
 }
 
 fn fragments(
