@@ -104,9 +104,9 @@ impl Generator<'_> {
         loop {
             self.send()?;
             self.port.complete(&mut self.pool);
-            let left = self.port.rings().outbound();
+            let left = self.port.outbound();
             if left == 0 || clock::now() - begin > DRAIN {
-                return Ok(left.into());
+                return Ok(left as u64);
             }
         }
     }

@@ -314,7 +314,7 @@ fn what_one_socket_receives_another_of_the_same_memory_sends() {
             let pair = open_pair(&umem, &mut pool, configs.each_ref());
             let ([mut left, mut right], binding) = pair.unwrap();
             assert!(!binding.zero_copy && binding.reason.is_some(), "{binding:?}");
-            assert_eq!(pool.len() as u32, FRAMES / 2, "each has a quarter to receive into");
+            assert_eq!(pool.len() as u32, FRAMES - RING, "each has its half to receive into");
             let buffers = if multi_buffer { Buffers::Several } else { Buffers::One };
             let mut steering = Steering::load_for(buffers).unwrap();
             let rule = Rule { dst_port: PortRange::new(5001, 5001), ..Rule::any(Action::Steer) };

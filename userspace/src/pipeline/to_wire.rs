@@ -178,7 +178,7 @@ fn frames_of(segments: &Segmenter<'_>, link: &LinkHeader, mtu: usize) -> usize {
 fn room<'u>(wire: &mut impl FramePort<'u>, pool: &Pool<'u>) -> usize {
     let umem = pool.umem();
     let share = umem.frames().get() - umem.reserve();
-    let unused = share.saturating_sub(wire.rings().outbound()) as usize;
+    let unused = (share as usize).saturating_sub(wire.outbound());
     wire.transmit_room().min(pool.len()).min(unused)
 }
 

@@ -129,13 +129,12 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
         (&mut self.coalescer, &mut self.burst, out)
     }
 
-    /// Keeps the fill ring full, as far as the frames on their way in leave the reserve alone.
+    /// Lets the kernel receive on, as far as the frames on their way in leave the reserve alone.
     fn refill(&mut self) {
         let umem = self.pool.umem();
         let most = (umem.frames().get() - umem.reserve()) as usize;
         let held = self.coalescer.held_pieces() + self.backlog.frames();
-        let inbound = self.wire.rings().inbound() as usize + held;
-        self.wire.fill(&mut self.pool, most.saturating_sub(inbound));
+        self.wire.fill(&mut self.pool, most.saturating_sub(held));
     }
 
     /// Where every frame is.
@@ -241,7 +240,7 @@ where
 
     fn is_drained(&mut self, end: End) -> bool {
         let nothing_to_hand_over = self.backlog.frames() == 0 && self.coalescer.held() == 0;
-        let nothing_to_send = !self.has_waiting() && self.wire.rings().outbound() == 0;
+        let nothing_to_send = !self.has_waiting() && self.wire.outbound() == 0;
         nothing_to_hand_over && (nothing_to_send || end == End::WireGone)
     }
 

@@ -90,7 +90,11 @@ pub trait FramePort<'u> {
     /// leave `packets` from the front. Each frame takes a slot. Returns how many packets.
     fn transmit(&mut self, packets: &mut Vec<Frame<'u, Packet>>) -> usize;
 
-    /// Gives the kernel up to `most` free frames to receive into. Returns how many.
+    /// Frames on their way out ([`Rings::outbound`]), from what this side knows without a look at the rings.
+    fn outbound(&self) -> usize;
+
+    /// Gives the kernel free frames to receive into until it has up to `most` on their way in
+    /// ([`Rings::inbound`]), or as many as it can make use of. Returns how many it was given.
     fn fill(&mut self, pool: &mut Pool<'u>, most: usize) -> usize;
 
     /// Takes back the frames of packets that were sent. Returns how many frames.

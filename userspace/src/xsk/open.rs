@@ -174,7 +174,7 @@ pub fn open_queue<'u>(
     check(umem, config, 2)?;
     let (queues, binding) = bind(umem, config)?;
     let fill = umem.frames().get() - umem.reserve();
-    Ok((ready(umem, pool, queues, config, fill)?, binding))
+    Ok((ready(umem, pool, queues, (config, &binding), fill)?, binding))
 }
 
 /// Opens the same queue of two interfaces over one UMEM, so that a frame received on one leaves through the other.
@@ -206,8 +206,9 @@ pub fn open_pair<'u>(
         errno => explain(second, errno),
     })?;
     let fill = umem.frames().get() / 4;
-    let ports = [ready(umem, pool, queues, first, fill)?, ready(umem, pool, shared, second, fill)?];
-    Ok((ports, binding))
+    let first = ready(umem, pool, queues, (first, &binding), fill)?;
+    let second = ready(umem, pool, shared, (second, &binding), fill)?;
+    Ok(([first, second], binding))
 }
 
 /// The port of these queues, with its options set and up to `fill` frames to receive into.
@@ -215,10 +216,10 @@ fn ready<'u>(
     umem: &'u Umem,
     pool: &mut Pool<'u>,
     queues: Queues,
-    config: &QueueConfig,
+    (config, binding): (&QueueConfig, &Binding),
     fill: u32,
 ) -> Result<XskPort<'u>, OpenError> {
-    let mut port = XskPort::new(umem, queues, config.ring, config.busy_poll.is_some());
+    let mut port = XskPort::new(umem, queues, config, binding.zero_copy);
     let option = |(option, errno)| OpenError::Option {
         iface: config.iface.clone(),
         queue: config.queue,

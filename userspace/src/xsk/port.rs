@@ -10,6 +10,7 @@ use xsk_rs::{CompQueue, FillQueue, FrameDesc, RxQueue, TxQueue};
 
 use super::frame::{Frame, Packet};
 use super::gather::{Gather, Gathered};
+use super::open::QueueConfig;
 use super::pool::Pool;
 use super::size::RingSize;
 use super::umem::{MOST_PIECES, Umem};
@@ -46,14 +47,30 @@ pub struct XskPort<'u> {
     gather: Gather<'u>,
     /// Frames the kernel has for receiving, the receive ring's and those of `gather` included.
     inbound: u32,
+    /// The most of them that it can make use of.
+    most_inbound: u32,
     /// Frames the kernel has for sending, the completion ring's included.
     outbound: u32,
 }
 
 impl<'u> XskPort<'u> {
-    pub(super) fn new(umem: &'u Umem, queues: Queues, ring: RingSize, busy_poll: bool) -> Self {
-        let gather = Gather::default();
-        Self { umem, queues, ring, busy_poll, gather, inbound: 0, outbound: 0 }
+    pub(super) fn new(
+        umem: &'u Umem,
+        queues: Queues,
+        config: &QueueConfig,
+        zero_copy: bool,
+    ) -> Self {
+        let QueueConfig { ring, busy_poll, .. } = config;
+        Self {
+            umem,
+            queues,
+            ring: *ring,
+            busy_poll: busy_poll.is_some(),
+            gather: Gather::default(),
+            inbound: 0,
+            most_inbound: most_inbound(*ring, zero_copy),
+            outbound: 0,
+        }
     }
 
     fn assert_own<S>(&self, frame: &Frame<'u, S>) {
@@ -118,6 +135,15 @@ impl<'u> XskPort<'u> {
             Err(errno) => liveness(&errno.into()),
         }
     }
+}
+
+/// Of how many frames for receiving the kernel can make use.
+///
+/// In copy mode, of as many as the receive ring has slots: given more, it would copy packets into them that it then
+/// drops for want of a slot. A zero-copy driver puts what is in the fill ring into a ring of the NIC's own, of up to
+/// a few thousand, and asks to be woken for each packet where the fill ring stays empty.
+fn most_inbound(ring: RingSize, zero_copy: bool) -> u32 {
+    if zero_copy { 2 * ring.get() } else { ring.get() }
 }
 
 /// Whether an error of a wake-up says that the interface is gone.
@@ -185,9 +211,15 @@ impl<'u> FramePort<'u> for XskPort<'u> {
         total
     }
 
+    fn outbound(&self) -> usize {
+        self.outbound as usize
+    }
+
     fn fill(&mut self, pool: &mut Pool<'u>, most: usize) -> usize {
-        let room = self.queues.fill.nb_free(self.ring.get()) as usize;
-        let total = most.min(room).min(pool.len());
+        let most = most.min(self.most_inbound as usize);
+        let wanted = most.saturating_sub(self.inbound as usize).min(pool.len());
+        // The kernel's position is looked up only where the room known of does not do.
+        let total = wanted.min(self.queues.fill.nb_free(wanted as u32) as usize);
         let mut left = total;
         while left > 0 {
             let mut descriptors = [FrameDesc::default(); BATCH];

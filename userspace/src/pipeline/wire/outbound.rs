@@ -56,7 +56,7 @@ impl<'u> Outbound<'u> {
 
     /// A turn begins: what was sent has come back.
     pub(super) fn look(&mut self, port: &mut impl FramePort<'u>) {
-        self.in_rings = port.rings().outbound() as usize;
+        self.in_rings = port.outbound();
     }
 
     /// Gives the port what it has slots for. Returns how many packets.

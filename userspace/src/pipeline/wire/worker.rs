@@ -191,12 +191,11 @@ impl<'u, N: FramePort<'u>, T: HostPort, S: Stage> WireWorker<'u, N, T, S> {
         self.outbound[side.index()].has_one_for(slots)
     }
 
-    /// Keeps the fill ring of `side` full, as far as its share goes.
+    /// Lets the kernel receive on at `side`, as far as its share goes.
     fn refill(&mut self, side: Side) {
-        let port = &mut self.ports[side.index()];
         let handed = self.crew.as_ref().map_or(0, Crew::handed);
-        let inbound = port.rings().inbound() as usize + self.engine.held_frames(side) + handed;
-        port.fill(&mut self.pool, self.share.saturating_sub(inbound));
+        let held = self.engine.held_frames(side) + handed;
+        self.ports[side.index()].fill(&mut self.pool, self.share.saturating_sub(held));
     }
 
     /// Where every frame is.
@@ -330,7 +329,7 @@ where
         let nothing_here =
             Side::BOTH.iter().all(|&side| self.held(side) == 0) && self.backlog.frames() == 0;
         let nothing_to_send = Side::BOTH.iter().all(|&side| self.waiting(side) == 0)
-            && self.ports.iter_mut().all(|port| port.rings().outbound() == 0);
+            && self.ports.iter().all(|port| port.outbound() == 0);
         let rests = nothing_here && (nothing_to_send || end == End::WireGone);
         // Nothing comes any more, so nothing has to be handed over.
         rests
