@@ -1,13 +1,20 @@
 //! Sums of bytes: the loops.
 
 use super::Sum;
+#[cfg(all(target_arch = "x86_64", not(target_os = "none")))]
+use super::avx2::Avx2;
 
 /// Bytes per turn of the wide loop: sixteen 32-bit words, a shape that the compiler turns into vector additions. Half
 /// as many leave the adders waiting for each other; twice as many do not fit into the registers of SSE2.
-const BLOCK: usize = 64;
+pub(super) const BLOCK: usize = 64;
 
-/// Blocks after which the sums are taken out: with one more, 65,537 upper halves of 0xFFFF might overflow theirs.
-const MOST: usize = 1 << 16;
+/// Bytes that blocks pay for. Of fewer, as headers have, the words are summed before there is an answer to which registers
+/// there are, and before the sums of the lanes are added up.
+const LONG: usize = 2 * BLOCK;
+
+/// Blocks after which the sums are taken out: the halves of sixteen words of so many, of 0xFFFF each, still add up to less
+/// than 2^32.
+pub(super) const MOST: usize = 1 << 11;
 
 /// Sums of 32-bit words, each in two parts, as three additions and shifts for each are fewer than it takes to widen
 /// the words to 64 bits.
@@ -43,16 +50,14 @@ impl Lanes {
 #[inline]
 #[must_use]
 pub fn sum(bytes: &[u8]) -> Sum {
-    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
-    let mut total = sum_rest(rest);
-    for blocks in blocks.chunks(MOST) {
-        let mut lanes = Lanes::default();
-        for block in blocks {
-            lanes.add(block);
-        }
-        total += lanes.total();
+    if bytes.len() < LONG {
+        return fold(sum_words(bytes));
     }
-    fold(total)
+    #[cfg(all(target_arch = "x86_64", not(target_os = "none")))]
+    if let Some(avx2) = Avx2::found() {
+        return fold(avx2.sum(bytes));
+    }
+    fold(sum_blocks(bytes))
 }
 
 /// Copies `from` to `to` and sums it in the same pass.
@@ -62,10 +67,39 @@ pub fn sum(bytes: &[u8]) -> Sum {
 #[inline]
 pub fn copy(from: &[u8], to: &mut [u8]) -> Sum {
     assert_eq!(from.len(), to.len(), "a copy fills its destination");
+    if from.len() < LONG {
+        to.copy_from_slice(from);
+        return fold(sum_words(from));
+    }
+    #[cfg(all(target_arch = "x86_64", not(target_os = "none")))]
+    if let Some(avx2) = Avx2::found() {
+        return fold(avx2.copy(from, to));
+    }
+    fold(copy_blocks(from, to))
+}
+
+/// [`sum`], not yet folded.
+#[inline(always)]
+fn sum_blocks(bytes: &[u8]) -> u64 {
+    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+    let mut total = sum_words(rest);
+    for blocks in blocks.chunks(MOST) {
+        let mut lanes = Lanes::default();
+        for block in blocks {
+            lanes.add(block);
+        }
+        total += lanes.total();
+    }
+    total
+}
+
+/// [`copy`], its sum not yet folded.
+#[inline(always)]
+fn copy_blocks(from: &[u8], to: &mut [u8]) -> u64 {
     let (blocks, rest) = from.as_chunks::<BLOCK>();
     let (out, out_rest) = to.as_chunks_mut::<BLOCK>();
     out_rest.copy_from_slice(rest);
-    let mut total = sum_rest(rest);
+    let mut total = sum_words(rest);
     for (blocks, out) in blocks.chunks(MOST).zip(out.chunks_mut(MOST)) {
         let mut lanes = Lanes::default();
         for (block, out) in blocks.iter().zip(out) {
@@ -76,13 +110,13 @@ pub fn copy(from: &[u8], to: &mut [u8]) -> Sum {
         }
         total += lanes.total();
     }
-    fold(total)
+    total
 }
 
-/// Less than a block: eight bytes at a time, then four, two, one. A header of 20 bytes ends with four.
+/// What blocks are too large for: eight bytes at a time, then four, two, one. A header of 20 bytes ends with four.
 #[inline(always)]
-fn sum_rest(rest: &[u8]) -> u64 {
-    let (words, mut tail) = rest.as_chunks::<8>();
+pub(super) fn sum_words(bytes: &[u8]) -> u64 {
+    let (words, mut tail) = bytes.as_chunks::<8>();
     let mut total: u64 = words.iter().map(|word| halves(u64::from_ne_bytes(*word))).sum();
     if let Some((word, rest)) = tail.split_first_chunk::<4>() {
         total += u64::from(u32::from_ne_bytes(*word));
@@ -145,6 +179,11 @@ mod tests {
         assert_eq!(sum(bytes), expected, "sum of {} bytes", bytes.len());
         let mut out = vec![0; bytes.len()];
         assert_eq!(copy(bytes, &mut out), expected, "copy of {} bytes", bytes.len());
+        assert_eq!(out, bytes);
+        // What a CPU without wide registers does, too.
+        out.fill(0);
+        let narrow = [sum_blocks(bytes), copy_blocks(bytes, &mut out)];
+        assert_eq!(narrow.map(fold), [expected; 2], "{} bytes", bytes.len());
         assert_eq!(out, bytes);
     }
 

@@ -20,6 +20,8 @@
 //! assert_eq!(update(checksum, 0x4011, 0x3f11), 0xb961);
 //! ```
 
+#[cfg(all(target_arch = "x86_64", not(target_os = "none")))]
+mod avx2;
 mod kernel;
 mod pseudo;
 mod sum;
