@@ -180,7 +180,8 @@ static void pass_gro(void)
 static void prepare_gro(void)
 {
 	const struct rte_gro_param param = {
-		.gro_types = RTE_GRO_TCP_IPV4, .max_flow_num = FLOWS, .max_item_per_flow = 8,
+		.gro_types = RTE_GRO_TCP_IPV4, .max_flow_num = RTE_MAX(flows, (unsigned)FLOWS),
+		.max_item_per_flow = 8,
 	};
 	size_t most = packets + 2 * burst;
 	pool = rte_pktmbuf_pool_create("packets", most, 0, 0, RTE_PKTMBUF_HEADROOM + 2048, 0);

@@ -75,10 +75,16 @@ impl Stream {
     }
 }
 
+/// Who sends a flow. There are 16 million of them.
+#[must_use]
+pub const fn source(flow: usize) -> [u8; 4] {
+    [10, 1 + (flow >> 16) as u8, (flow >> 8) as u8, flow as u8]
+}
+
 /// The first packet of a flow.
 fn first(flow: usize) -> Header {
     let mut packet = Packet::tcp4().with_payload(&[FILL; MSS]);
-    packet.src = [10, 1, (flow >> 8) as u8, flow as u8].into();
+    packet.src = source(flow).into();
     *packet.build().first_chunk().expect("a full-size packet is longer than its header")
 }
 
@@ -104,6 +110,8 @@ fn word(header: &Header, at: usize) -> u16 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::in_order;
 
@@ -115,6 +123,14 @@ mod tests {
             assert_eq!(packet[..HEADER], header);
             go_on(&mut header);
         }
+    }
+
+    #[test]
+    fn of_a_hundred_thousand_flows_no_two_are_one() {
+        let sources: HashSet<_> = (0..100_000).map(source).collect();
+        assert_eq!(sources.len(), 100_000);
+        let packets: HashSet<_> = (65_530..65_540).map(first).collect();
+        assert_eq!(packets.len(), 10);
     }
 
     #[test]

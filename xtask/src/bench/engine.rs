@@ -76,7 +76,12 @@ fn verify(context: &Context, burst: u64) -> Scenario {
 fn held(context: &Context, burst: u64) -> Scenario {
     let what =
         format!("trains held for eight rounds of the flows, at least four bursts of {burst}");
-    let states = vec![
+    scenario(context, format!("engine-held-{burst}"), what, held_states(burst).into())
+}
+
+/// Sluice, and DPDK.
+pub(super) fn held_states(burst: u64) -> [State; 2] {
+    [
         State::new("sluice", "parses, trusts checksums", move |context| {
             let (program, cpu) = (context.program("engine")?, context.cpu(0));
             let load = load(burst, context.millis());
@@ -88,8 +93,7 @@ fn held(context: &Context, burst: u64) -> Scenario {
             }))
         }),
         dpdk("dpdk", "`rte_gro_reassemble`, `rte_gro_timeout_flush`", burst, "gro-held"),
-    ];
-    scenario(context, format!("engine-held-{burst}"), what, states)
+    ]
 }
 
 fn segment(context: &Context, burst: u64) -> Scenario {

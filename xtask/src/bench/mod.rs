@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `scenario` | what is measured, in which states, and how |
 //! | `engine` | the engine in memory |
+//! | `scale` | what grows with flows, rules and workers, and what does not |
 //! | `raw` | the bare AF_XDP path |
 //! | `wire` | wire mode between two hosts |
 //! | `host` | host mode against the kernel's own stack |
@@ -40,6 +41,7 @@ mod program;
 mod raw;
 mod results;
 mod rounds;
+mod scale;
 mod scenario;
 mod table;
 mod wire;
@@ -91,7 +93,7 @@ const QUICK_ROUNDS: u32 = 2;
 
 /// What makes the scenarios. Cheap: what takes time is done when a state is about to be measured.
 const GROUPS: &[fn(&Context) -> Vec<Scenario>] =
-    &[engine::scenarios, raw::scenarios, wire::scenarios, host::scenarios];
+    &[engine::scenarios, scale::scenarios, raw::scenarios, wire::scenarios, host::scenarios];
 
 impl Bench {
     pub(crate) fn run(self) -> Result<()> {

@@ -14,6 +14,7 @@ use super::scenario::{Better, Measure, Numbers, Scenario, State, VALUE};
 struct Running {
     told: Told,
     measure: Option<Measure>,
+    up_to: u64,
 }
 
 /// Measures all scenarios.
@@ -38,7 +39,8 @@ fn scenario(scenario: Scenario, context: &Context, rounds: u32, bar: &ProgressBa
         let prepared = bar.suspend(|| (state.prepare)(context));
         let missing = prepared.as_ref().err().map(|error| format!("{error:#}"));
         let (name, what) = (state.name.to_owned(), state.what.to_owned());
-        Running { told: Told { name, what, missing, failed: None }, measure: prepared.ok() }
+        let told = Told { name, what, missing, failed: None };
+        Running { told, measure: prepared.ok(), up_to: state.up_to }
     };
     let mut states: Vec<_> = states.into_iter().map(prepare).collect();
     let mut measured = Vec::with_capacity(points.len());
@@ -69,7 +71,8 @@ fn point(states: &mut [Running], at: u64, better: Better, rounds: u32, warm: boo
 impl Running {
     /// What fails once is not measured again.
     fn measure_once(&mut self, at: u64) -> Option<Numbers> {
-        match self.measure.as_ref()?(at) {
+        let measure = self.measure.as_ref().filter(|_| at <= self.up_to)?;
+        match measure(at) {
             Ok(numbers) => Some(numbers),
             Err(error) => {
                 self.told.failed = Some(format!("{error:#}"));
@@ -144,6 +147,16 @@ mod tests {
         assert_eq!((point.at, point.values["b"].median, point.ratios["b"].median), (4, 12.0, 3.0));
         assert_eq!(point.also["a"]["also"], 7.0);
         assert!(!point.ratios.contains_key("a"));
+    }
+
+    #[test]
+    fn beyond_its_last_point_a_state_is_not_measured_and_the_others_are() {
+        let log = Rc::default();
+        let limited = state(&log, "b", |_| 3.0).up_to(3);
+        let measured = measured(vec![state(&log, "a", |_| 1.0), limited]);
+        assert_eq!(*log.borrow(), "abababaaa");
+        assert_eq!(measured.states[1].failed, None);
+        assert!(!measured.points[1].values.contains_key("b"));
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub(super) struct State {
     /// What it is, for people.
     pub(super) what: &'static str,
     pub(super) prepare: Prepare,
+    /// The last point at which it is measured; beyond, there is nothing of it.
+    pub(super) up_to: u64,
 }
 
 /// Makes everything ready, once, and gives what measures. An error says why this state cannot be measured here and
@@ -65,7 +67,12 @@ impl State {
         what: &'static str,
         prepare: impl FnOnce(&Context) -> Result<Measure> + 'static,
     ) -> Self {
-        Self { name, what, prepare: Box::new(prepare) }
+        Self { name, what, prepare: Box::new(prepare), up_to: u64::MAX }
+    }
+
+    /// The same, not measured at points beyond `most`. What it is says why.
+    pub(super) fn up_to(self, most: u64) -> Self {
+        Self { up_to: most, ..self }
     }
 }
 

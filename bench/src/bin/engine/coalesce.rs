@@ -1,5 +1,7 @@
 //! Packets that become trains.
 
+use std::ops::RangeInclusive;
+
 use sluice_bench::frames::Frames;
 use sluice_bench::meter::Stopwatch;
 use sluice_bench::said::Said;
@@ -26,8 +28,9 @@ pub(crate) struct Coalesce {
 /// Nanoseconds of virtual time between two bursts.
 const BETWEEN: u64 = 1_000;
 
-/// Trains there may be: as many as the largest load has flows.
-const FLOWS: usize = 8192;
+/// Trains there may be, at the least and at the most: as many as there are flows, but the engine's table has no more
+/// than 65,536. Where flows are more, the train that began first makes room for each that begins.
+const TRAINS: RangeInclusive<usize> = 8192..=65_536;
 
 /// Pieces a TUN device takes with one call.
 const SEGMENTS: usize = 64;
@@ -66,9 +69,8 @@ impl Coalesce {
             bursts => Hold::AtMost(bursts * BETWEEN),
         };
         let rx_checksum = if self.verify { RxChecksum::Verify } else { RxChecksum::Trust };
-        let spare_trains = FLOWS;
-        let max_segments = SEGMENTS;
-        let (udp, flows) = (true, FLOWS);
+        let flows = self.load.flows().clamp(*TRAINS.start(), *TRAINS.end());
+        let (udp, spare_trains, max_segments) = (true, flows, SEGMENTS);
         GroConfig {
             rx_checksum,
             hold,
@@ -84,10 +86,10 @@ impl Coalesce {
 impl Rig {
     fn new(config: GroConfig) -> Self {
         Self {
+            trains: Vec::with_capacity(config.flows + config.spare_trains),
             coalescer: Coalescer::new(config),
             frames: Frames::default(),
             burst: Vec::new(),
-            trains: Vec::with_capacity(2 * FLOWS),
             now: BETWEEN,
             released: 0,
         }

@@ -53,7 +53,7 @@ enum What {
 #[derive(Debug, clap::Args)]
 struct Load {
     /// Interleaved flows.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8192))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     flows: u32,
     /// Packets of a burst.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]

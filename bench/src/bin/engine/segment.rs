@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use clap::ValueEnum;
 use sluice_bench::said::Said;
-use sluice_bench::stream::{FILL, FRAME};
+use sluice_bench::stream::{FILL, FRAME, source};
 use sluice_bench::{MSS, limits};
 use sluice_common::offload::{GsoType, Segmenter, VnetHeader};
 use sluice_common::testing::{Field, Packet};
@@ -72,7 +72,7 @@ impl Segment {
 fn super_packet(flow: usize) -> Vec<u8> {
     let packet = Packet { link: Link::None, checksum: Field::Partial, ..Packet::tcp4() };
     let mut packet = packet.with_payload(&[FILL; SEGMENTS * MSS]);
-    packet.src = [10, 1, (flow >> 8) as u8, flow as u8].into();
+    packet.src = source(flow).into();
     packet.build()
 }
 
