@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::rule::VLAN_IDS;
+use super::trie::Tries;
 use super::{Action, Actions, Bitmap, Field, Invalid, MAX_RULES, Prefix, Rule, Tables};
 use crate::wire::{Addresses, Protocol};
 
@@ -25,6 +26,8 @@ pub struct PrefixEntry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compiled {
     prefixes: Vec<PrefixEntry>,
+    /// The same, to be looked up.
+    tries: Tries,
     ports: [Vec<Bitmap>; 2],
     vlans: Vec<Bitmap>,
     tcp: Bitmap,
@@ -45,8 +48,11 @@ impl Compiled {
         for (index, rule) in rules.iter().enumerate() {
             rule.validate(index)?;
         }
+        let prefixes: Vec<_> =
+            Field::BOTH.into_iter().flat_map(|field| prefixes(rules, field)).collect();
         Ok(Self {
-            prefixes: Field::BOTH.into_iter().flat_map(|field| prefixes(rules, field)).collect(),
+            tries: Tries::new(&prefixes),
+            prefixes,
             ports: Field::BOTH.map(|field| ports(rules, field)),
             vlans: (0..VLAN_IDS)
                 .map(|id| select(rules, |rule| rule.vlan.is_none_or(|vlan| vlan == id)))
@@ -88,12 +94,7 @@ impl Compiled {
 
 impl Tables for Compiled {
     fn prefix(&self, field: Field, addresses: &Addresses) -> Bitmap {
-        let address = address_of(field, addresses);
-        self.prefixes
-            .iter()
-            .filter(|entry| entry.field == field && entry.prefix.contains(address))
-            .max_by_key(|entry| entry.prefix.prefix_len())
-            .map_or(0, |entry| entry.rules)
+        self.tries.find(field, addresses)
     }
 
     fn port(&self, field: Field, port: u16) -> Bitmap {
@@ -163,14 +164,4 @@ fn ports(rules: &[Rule], field: Field) -> Vec<Bitmap> {
         }
     }
     table
-}
-
-/// The address at one end of a packet.
-fn address_of(field: Field, addresses: &Addresses) -> IpAddr {
-    match (field, *addresses) {
-        (Field::Source, Addresses::V4 { src, .. }) => src.into(),
-        (Field::Destination, Addresses::V4 { dst, .. }) => dst.into(),
-        (Field::Source, Addresses::V6 { src, .. }) => src.into(),
-        (Field::Destination, Addresses::V6 { dst, .. }) => dst.into(),
-    }
 }

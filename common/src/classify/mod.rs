@@ -13,6 +13,8 @@
 mod compile;
 mod rule;
 mod size;
+#[cfg(feature = "alloc")]
+mod trie;
 
 #[cfg(feature = "alloc")]
 pub use compile::{Compiled, PrefixEntry};
