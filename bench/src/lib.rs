@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`stream`] | the headers of interleaved bulk transfers |
 //! | [`frames`] | the memory that packets are received into |
+//! | [`rules`] | steering rules, and a loop that looks them up |
 //! | [`limits`] | loops that nothing which does the same work can beat |
 //! | [`meter`] | time, and what a passage of it is worth |
 //! | [`said`] | how a measuring program tells its result |
@@ -54,6 +55,7 @@ pub mod pace;
 pub mod pktgen;
 pub mod raw;
 pub mod report;
+pub mod rules;
 pub mod said;
 pub mod sink;
 pub mod stamp;

@@ -322,6 +322,17 @@ fn no_heartbeat_passes() {
     assert_eq!(bench.steering.heartbeat(QUEUE + 1), 0);
 }
 
+#[test]
+fn a_run_that_is_timed_counts_each_time() {
+    let mut bench = Bench::new();
+    bench.set_rules(&[Rule::any(Action::Drop)], AN_HOUR);
+    let took = bench.steering.time_run(&fixture("ipv4 tcp"), 1_000).unwrap();
+    let counters = bench.steering.counters().unwrap();
+    let dropped = counters.of(VerdictReason::DropRule) - bench.before.of(VerdictReason::DropRule);
+    assert_eq!(dropped, 1_000);
+    assert!(took > Duration::ZERO, "nothing takes no time");
+}
+
 /// Rules that drop or pass need nobody alive.
 #[test]
 fn a_drop_rule_holds_without_a_worker() {

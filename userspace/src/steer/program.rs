@@ -270,6 +270,18 @@ impl Steering {
             .map_err(|source| SteerError::TestRun { len: packet.len(), source: Box::new(source) })
     }
 
+    /// Runs the program `repeat` times on one packet, as [`test_run`](Self::test_run) does, and returns how long a run
+    /// took on average, by the kernel's clock.
+    ///
+    /// # Errors
+    /// As [`Self::test_run`].
+    pub fn time_run(&self, packet: &[u8], repeat: u32) -> Result<Duration, SteerError> {
+        let options = TestRunOptions { data_in: Some(packet), repeat, ..TestRunOptions::new() };
+        self.run_with(options)
+            .map(|result| result.duration)
+            .map_err(|source| SteerError::TestRun { len: packet.len(), source: Box::new(source) })
+    }
+
     /// Runs the program on `repeat` copies of one packet as if they had come from queue 0 of interface
     /// `index`, and lets become of each what the program says (`BPF_F_TEST_XDP_LIVE_FRAMES`, Linux 5.18). A
     /// signal may end it early.

@@ -2,11 +2,12 @@
 
 use super::context::Context;
 use super::engine;
-use super::scenario::{Better, Scenario};
+use super::program;
+use super::scenario::{Better, Scenario, State};
 
 /// All of them.
 pub(super) fn scenarios(context: &Context) -> Vec<Scenario> {
-    vec![flows(context)]
+    vec![flows(context), rules(), rules_xdp()]
 }
 
 /// Packets taken from a ring at once.
@@ -29,4 +30,59 @@ fn flows(context: &Context) -> Scenario {
         points: if context.quick { QUICK_FLOWS.to_vec() } else { FLOWS.to_vec() },
         states: vec![sluice, dpdk.up_to(DPDK_FLOWS)],
     }
+}
+
+/// As many as a set can have, at the most.
+const RULES: [u64; 3] = [1, 8, 64];
+
+fn rules() -> Scenario {
+    by_rules(
+        "scale-rules",
+        "steering rules looked up in user space, the last of them matches",
+        [
+            state("sluice", "`classify`", &["classify"], "--rules"),
+            state("loop", "one rule after the other", &["classify", "--by", "loop"], "--rules"),
+        ],
+    )
+}
+
+fn rules_xdp() -> Scenario {
+    by_rules(
+        "scale-rules-xdp",
+        "runs of the XDP program, timed by the kernel: parsed, looked up, counted, dropped",
+        [
+            state("sluice", "with its rules", &["xdp"], "--rules"),
+            state("blind", "the limit: nothing is looked at", &["xdp", "--by", "blind"], "--rules"),
+        ],
+    )
+}
+
+fn by_rules(name: &str, what: &str, states: [State; 2]) -> Scenario {
+    Scenario {
+        name: name.to_owned(),
+        what: what.to_owned(),
+        unit: "ns/packet",
+        better: Better::Less,
+        varies: "rules",
+        points: RULES.to_vec(),
+        states: states.into(),
+    }
+}
+
+/// A state that the program `engine` measures; `varies` is what it is told the point with.
+fn state(
+    name: &'static str,
+    what: &'static str,
+    args: &'static [&str],
+    varies: &'static str,
+) -> State {
+    State::new(name, what, move |context| {
+        let (program, cpu) = (context.program("engine")?, context.cpu(0));
+        let millis = context.millis().to_string();
+        Ok(Box::new(move |point| {
+            let said = [varies, &point.to_string(), "--millis", &millis];
+            let args: Vec<_> = args.iter().chain(&said).map(|&one| one.to_owned()).collect();
+            program::measure(&program, &args, cpu)
+        }))
+    })
 }

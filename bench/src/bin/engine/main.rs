@@ -3,26 +3,29 @@
 //! | module | what it measures |
 //! |---|---|
 //! | `parse` | headers |
+//! | `classify` | which rule a packet matches |
 //! | `checksum` | sums, and copies that sum |
 //! | `coalesce` | packets that become trains |
 //! | `segment` | super-packets that become packets |
 //! | `turn` | a whole worker in wire mode |
+//! | `xdp` | the XDP program |
 
 mod checksum;
+mod classify;
 mod coalesce;
 mod parse;
 mod segment;
 mod turn;
+mod xdp;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use sluice_bench::meter::Meter;
-use sluice_bench::said::Said;
 use sluice_bench::stream::Stream;
 
 /// Measures one part of the engine once, and prints the result as one line of JSON.
@@ -35,10 +38,12 @@ struct Engine {
 #[derive(Subcommand)]
 enum What {
     Parse(parse::Parse),
+    Classify(classify::Classify),
     Checksum(checksum::Checksum),
     Coalesce(coalesce::Coalesce),
     Segment(segment::Segment),
     Turn(turn::Turn),
+    Xdp(xdp::Xdp),
     /// Writes the headers of the packets, for a program in another language.
     Headers {
         /// Interleaved flows.
@@ -77,32 +82,26 @@ impl Load {
     }
 }
 
-fn main() -> ExitCode {
+fn main() -> Result<()> {
     let said = match Engine::parse().what {
         What::Parse(parse) => parse.measure(),
+        What::Classify(classify) => classify.measure(),
         What::Checksum(checksum) => checksum.measure(),
         What::Coalesce(coalesce) => coalesce.measure(),
         What::Segment(segment) => segment.measure(),
         What::Turn(turn) => turn.measure(),
+        What::Xdp(xdp) => xdp.measure()?,
         What::Headers { flows, file } => return written(flows, &file),
     };
-    print(&said);
-    ExitCode::SUCCESS
-}
-
-fn print(said: &Said) {
     println!("{}", said.line());
+    Ok(())
 }
 
-fn written(flows: usize, file: &PathBuf) -> ExitCode {
+fn written(flows: usize, file: &Path) -> Result<()> {
     let write = || -> io::Result<()> {
         let mut out = BufWriter::new(File::create(file)?);
         Stream::of(flows).write_to(&mut out)?;
         out.flush()
     };
-    if let Err(error) = write() {
-        eprintln!("engine: cannot write {}: {error}", file.display());
-        return ExitCode::FAILURE;
-    }
-    ExitCode::SUCCESS
+    write().with_context(|| format!("cannot write {}", file.display()))
 }
