@@ -1,13 +1,18 @@
 //! What more flows, more rules and more workers cost.
 
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+
 use super::context::Context;
 use super::engine;
 use super::program;
-use super::scenario::{Better, Scenario, State};
+use super::scenario::{Better, Measure, Numbers, Scenario, State, VALUE};
 
 /// All of them.
 pub(super) fn scenarios(context: &Context) -> Vec<Scenario> {
-    vec![flows(context), rules(), rules_xdp()]
+    vec![flows(context), rules(), rules_xdp(), workers()]
 }
 
 /// Packets taken from a ring at once.
@@ -85,4 +90,55 @@ fn state(
             program::measure(&program, &args, cpu)
         }))
     })
+}
+
+const WORKERS: [u64; 2] = [1, 2];
+
+fn workers() -> Scenario {
+    Scenario {
+        name: "scale-workers".to_owned(),
+        what: "workers of a wire, each on a CPU, ports and packets of its own; 64 flows each"
+            .to_owned(),
+        unit: "million packets/s",
+        better: Better::More,
+        varies: "workers",
+        points: WORKERS.to_vec(),
+        states: vec![
+            at_work("sluice", "all at the same time", turns),
+            at_work("alone", "the limit: one at work alone, times their number", |one, workers| {
+                let mut numbers = turns(one, 1)?;
+                numbers.entry(VALUE.to_owned()).and_modify(|rate| *rate *= workers as f64);
+                Ok(numbers)
+            }),
+        ],
+    }
+}
+
+/// What a worker is measured with.
+struct Turns {
+    program: PathBuf,
+    cpus: Vec<usize>,
+    millis: u64,
+}
+
+fn at_work(
+    name: &'static str,
+    what: &'static str,
+    measure: fn(&Turns, u64) -> Result<Numbers>,
+) -> State {
+    State::new(name, what, move |context| {
+        let cpus: Vec<_> = (0..WORKERS.len()).map(|number| context.cpu(number)).collect();
+        ensure!(cpus[0] != cpus[1], "one CPU only: each worker is to have one");
+        let turns = Turns { program: context.program("engine")?, cpus, millis: context.millis() };
+        Ok(Box::new(move |workers| measure(&turns, workers)) as Measure)
+    })
+}
+
+/// All packets of so many workers.
+fn turns(turns: &Turns, workers: u64) -> Result<Numbers> {
+    let Turns { program, cpus, millis } = turns;
+    let cpus: Vec<_> = cpus.iter().take(workers as usize).map(ToString::to_string).collect();
+    let mut command = Command::new(program);
+    command.args(["turn", "--flows", "64", "--cpus", &cpus.join(",")]);
+    program::told(command.args(["--millis", &millis.to_string()]))
 }

@@ -89,7 +89,7 @@ fn main() -> Result<()> {
         What::Checksum(checksum) => checksum.measure(),
         What::Coalesce(coalesce) => coalesce.measure(),
         What::Segment(segment) => segment.measure(),
-        What::Turn(turn) => turn.measure(),
+        What::Turn(turn) => turn.measure()?,
         What::Xdp(xdp) => xdp.measure()?,
         What::Headers { flows, file } => return written(flows, &file),
     };

@@ -1,8 +1,10 @@
 //! A whole worker in wire mode, between two ports made of memory.
 
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
+use std::thread;
 use std::time::Duration;
 
+use anyhow::Result;
 use clap::ValueEnum;
 use sluice::config::Idle;
 use sluice::pipeline::{Answers, NoHost, WireConfig, WireWorker};
@@ -10,6 +12,7 @@ use sluice::port::FramePort;
 use sluice::sim::MemPort;
 use sluice::xsk::{Frame, FrameCount, Heartbeat, Packet, Pool, RingSize, Umem};
 use sluice_bench::MSS;
+use sluice_bench::link::pin;
 use sluice_bench::meter::Stopwatch;
 use sluice_bench::said::Said;
 use sluice_bench::stream::{FILL, FRAME, HEADER, Header, Stream};
@@ -27,6 +30,9 @@ pub(crate) struct Turn {
     load: Load,
     #[arg(long, value_enum, default_value_t = By::Sluice)]
     by: By,
+    /// A worker on each of these CPUs, all at the same time; without it, one worker.
+    #[arg(long, value_delimiter = ',')]
+    cpus: Vec<usize>,
 }
 
 /// Who does it.
@@ -47,13 +53,36 @@ const BURST: usize = 64;
 const TURN: u64 = 5_000;
 
 impl Turn {
-    pub(crate) fn measure(&self) -> Said {
+    /// The rates of all workers together.
+    pub(crate) fn measure(&self) -> Result<Said> {
+        let each = if self.cpus.is_empty() { vec![self.one()] } else { self.on_all_cpus()? };
+        let rate = each.iter().map(|nanoseconds| 1000.0 / nanoseconds).sum();
+        let mean = each.iter().sum::<f64>() / each.len() as f64;
+        Ok(Said::value(rate).and("ns_per_packet", mean))
+    }
+
+    fn on_all_cpus(&self) -> Result<Vec<f64>> {
+        let ready = Barrier::new(self.cpus.len());
+        let worker = &|cpu| {
+            let pinned = pin(cpu);
+            // Also who cannot measure: the others wait for all.
+            ready.wait();
+            pinned.map(|()| self.one())
+        };
+        thread::scope(|scope| {
+            let workers: Vec<_> =
+                self.cpus.iter().map(|&cpu| scope.spawn(move || worker(cpu))).collect();
+            workers.into_iter().map(|worker| worker.join().expect("it does not panic")).collect()
+        })
+    }
+
+    /// Nanoseconds a packet, of one worker that has everything to itself.
+    fn one(&self) -> f64 {
         let umem = Umem::heap(FrameCount::new(2 * FRAMES).expect("a power of two"));
-        let nanoseconds = match self.by {
+        match self.by {
             By::Sluice => self.worker(&umem),
             By::Rings => self.rings(&umem),
-        };
-        Said::value(1000.0 / nanoseconds).and("ns_per_packet", nanoseconds)
+        }
     }
 
     fn worker(&self, umem: &Umem) -> f64 {
