@@ -11,6 +11,7 @@
  * | gro-verify | the same after a look at the checksums, which the library does not take     |
  * | gro-held   | rte_gro_reassemble, and rte_gro_timeout_flush every so many bursts          |
  * | gso        | rte_gso_segment, and the checksums, which the library leaves to the caller  |
+ * | gro-memory | no time, but the bytes of rte_gro_ctx_create for each flow                  |
  */
 /* The sums over IPv4 and TCP. */
 #define ALLOW_EXPERIMENTAL_API
@@ -26,6 +27,7 @@
 #include <rte_gro.h>
 #include <rte_gso.h>
 #include <rte_ip.h>
+#include <rte_malloc.h>
 #include <rte_mbuf.h>
 #include <rte_tcp.h>
 
@@ -35,7 +37,7 @@ enum { SEGMENTS = 16, SUPERS = 1024, FLOWS = 8192, LEAST_PASSES = 3, MOST_PASSES
 /* A pass that takes so many times as long as is to be measured is enough: thousands of flows, one after the other. */
 enum { PATIENCE = 10 };
 
-enum mode { GRO, GRO_VERIFY, GRO_HELD, GSO };
+enum mode { GRO, GRO_VERIFY, GRO_HELD, GSO, GRO_MEMORY };
 
 static enum mode mode;
 static unsigned flows, burst, held_bursts;
@@ -192,6 +194,20 @@ static void prepare_gro(void)
 		fail("there is too little memory");
 }
 
+/* A packet of each flow, to which others are chained, is the least there has to be room for. */
+static double memory(void)
+{
+	const struct rte_gro_param param = {
+		.gro_types = RTE_GRO_TCP_IPV4, .max_flow_num = flows, .max_item_per_flow = 1,
+	};
+	struct rte_malloc_socket_stats before, after;
+	/* Without huge pages all memory is this socket's. */
+	if (rte_malloc_get_socket_stats(0, &before) || !rte_gro_ctx_create(&param) ||
+	    rte_malloc_get_socket_stats(0, &after))
+		fail("the memory cannot be measured");
+	return after.heap_allocsz_bytes - before.heap_allocsz_bytes;
+}
+
 /* --- segmentation --- */
 
 static struct rte_gso_ctx gso = {
@@ -299,7 +315,7 @@ static void start(const char *program)
 
 static enum mode mode_named(const char *name)
 {
-	static const char *const names[] = { "gro", "gro-verify", "gro-held", "gso" };
+	static const char *const names[] = { "gro", "gro-verify", "gro-held", "gso", "gro-memory" };
 	for (unsigned i = 0; i < RTE_DIM(names); i++)
 		if (!strcmp(name, names[i]))
 			return (enum mode)i;
@@ -310,7 +326,7 @@ static enum mode mode_named(const char *name)
 int main(int argc, char **argv)
 {
 	if (argc != 6)
-		fail("usage: dpdk-engine gro|gro-verify|gro-held|gso HEADERS FLOWS BURST MILLIS");
+		fail("usage: dpdk-engine gro|gro-verify|gro-held|gso|gro-memory HEADERS FLOWS BURST MILLIS");
 	mode = mode_named(argv[1]);
 	read_headers(argv[2]);
 	flows = atoi(argv[3]);
@@ -318,6 +334,8 @@ int main(int argc, char **argv)
 	lasts = atof(argv[5]) * 1e6;
 	if (flows < 1 || flows > packets || burst < 1)
 		fail("no such load");
+	if ((mode == GRO_HELD || mode == GRO_MEMORY) && flows > UINT16_MAX)
+		fail("rte_gro knows 65,535 flows at the most");
 	held_bursts = RTE_MAX(flows * 8 / burst, 4u);
 	start(argv[0]);
 	if (mode == GSO) {
@@ -325,6 +343,9 @@ int main(int argc, char **argv)
 		size_t operations = (size_t)flows * RTE_MAX(SUPERS / flows, 1u) * SEGMENTS;
 		double value = measure(pass_gso, operations);
 		printf("{\"value\": %.3f, \"gb_per_s\": %.3f}\n", value, (HEADER + MSS) / value);
+	} else if (mode == GRO_MEMORY) {
+		double bytes = memory();
+		printf("{\"value\": %.3f, \"bytes\": %.0f}\n", bytes / flows, bytes);
 	} else {
 		prepare_gro();
 		double value = measure(pass_gro, packets);

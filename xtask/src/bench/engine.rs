@@ -144,7 +144,12 @@ fn engine(name: &'static str, what: &'static str, burst: u64, args: &'static [&s
 }
 
 /// A state that `bench/dpdk/engine.c` measures, on the same packets.
-fn dpdk(name: &'static str, what: &'static str, burst: u64, mode: &'static str) -> State {
+pub(super) fn dpdk(
+    name: &'static str,
+    what: &'static str,
+    burst: u64,
+    mode: &'static str,
+) -> State {
     State::new(name, what, move |context| {
         let (program, cpu, millis) = (dpdk::build("engine")?, context.cpu(0), context.millis());
         let engine = context.program("engine")?;

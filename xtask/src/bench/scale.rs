@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
+use nix::unistd::Uid;
 
 use super::context::Context;
 use super::engine;
@@ -12,7 +13,7 @@ use super::scenario::{Better, Measure, Numbers, Scenario, State, VALUE};
 
 /// All of them.
 pub(super) fn scenarios(context: &Context) -> Vec<Scenario> {
-    vec![flows(context), rules(), rules_xdp(), workers()]
+    vec![flows(context), rules(), rules_xdp(), workers(), memory(), announced()]
 }
 
 /// Packets taken from a ring at once.
@@ -58,8 +59,19 @@ fn rules_xdp() -> Scenario {
         [
             state("sluice", "with its rules", &["xdp"], "--rules"),
             state("blind", "the limit: nothing is looked at", &["xdp", "--by", "blind"], "--rules"),
-        ],
+        ]
+        .map(by_root),
     )
+}
+
+/// The same, which only root can do.
+fn by_root(state: State) -> State {
+    let State { prepare, .. } = state;
+    let prepare = Box::new(|context: &Context| {
+        ensure!(Uid::effective().is_root(), "only root loads XDP programs: run this as root");
+        prepare(context)
+    });
+    State { prepare, ..state }
 }
 
 fn by_rules(name: &str, what: &str, states: [State; 2]) -> Scenario {
@@ -141,4 +153,53 @@ fn turns(turns: &Turns, workers: u64) -> Result<Numbers> {
     let mut command = Command::new(program);
     command.args(["turn", "--flows", "64", "--cpus", &cpus.join(",")]);
     program::told(command.args(["--millis", &millis.to_string()]))
+}
+
+/// The coalescer holds 65,536 trains at most, DPDK one less.
+const HELD: [u64; 4] = [1, 100, 10_000, 65_535];
+const REMEMBERED: [u64; 4] = [1, 100, 10_000, 100_000];
+
+fn memory() -> Scenario {
+    let dpdk = engine::dpdk("dpdk", "`rte_gro_ctx_create`, a packet a flow", BURST, "gro-memory");
+    by_memory(
+        "scale-memory",
+        "heap of the coalescer, with room for a train of each flow",
+        HELD,
+        [kept("sluice", "and for 128 packets in it", "coalescer"), dpdk],
+    )
+}
+
+fn announced() -> Scenario {
+    by_memory(
+        "scale-memory-announced",
+        "heap of what wire mode remembers of receivers",
+        REMEMBERED,
+        [
+            kept("sluice", "`MssTable`, bounded", "announced"),
+            kept("map", "the standard library's map, which grows", "map"),
+        ],
+    )
+}
+
+fn by_memory(name: &str, what: &str, points: [u64; 4], states: [State; 2]) -> Scenario {
+    Scenario {
+        name: name.to_owned(),
+        what: what.to_owned(),
+        unit: "bytes/flow",
+        better: Better::Less,
+        varies: "flows",
+        points: points.into(),
+        states: states.into(),
+    }
+}
+
+/// A state that the program `memory` measures.
+fn kept(name: &'static str, what: &'static str, of: &'static str) -> State {
+    State::new(name, what, move |context| {
+        let (program, cpu) = (context.program("memory")?, context.cpu(0));
+        Ok(Box::new(move |flows| {
+            let args = [of, "--flows", &flows.to_string()].map(str::to_owned);
+            program::measure(&program, &args, cpu)
+        }))
+    })
 }
