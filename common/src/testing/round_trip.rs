@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::cut::check_cuts;
 use super::stream::Event;
@@ -15,11 +16,17 @@ use crate::reason::FlushReason;
 use crate::wire::{Headers, Link, Protocol, Tunnel, TunnelKind};
 
 /// A packet that knows when it came, in pieces of so many bytes.
-#[derive(Debug)]
-struct Numbered {
-    number: usize,
-    bytes: Vec<u8>,
-    piece: usize,
+pub(super) struct Numbered {
+    pub(super) number: usize,
+    pub(super) bytes: Vec<u8>,
+    pub(super) piece: usize,
+}
+
+/// Which one it is; its bytes would say less.
+impl fmt::Debug for Numbered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.number)
+    }
 }
 
 impl Buffer for Numbered {
@@ -262,12 +269,17 @@ fn from_ip(packet: &[u8], link: Link) -> &[u8] {
 /// [`round_trip`] of the stream and the configuration that any bytes tell: the body of the fuzz target
 /// of that name, and of the property test.
 pub fn round_trip_of_bytes(data: &[u8]) -> Vec<FlushReason> {
-    let Some((&[choice, size, segments, flows], plan)) = data.split_first_chunk() else {
-        return Vec::new();
-    };
+    told(data).map_or_else(Vec::new, |(config, events, piece)| {
+        round_trip_in_pieces(&events, config, piece)
+    })
+}
+
+/// A configuration, a stream and the size of its pieces; none if there are too few bytes to tell them.
+pub(super) fn told(data: &[u8]) -> Option<(GroConfig, Vec<Event>, usize)> {
+    let (&[choice, size, segments, flows], plan) = data.split_first_chunk()?;
     let config = config(choice, size, segments, flows);
     let events = super::stream(plan, config.rx_checksum == RxChecksum::Partial);
-    round_trip_in_pieces(&events, config, piece(flows))
+    Some((config, events, piece(flows)))
 }
 
 /// Pieces that hold all headers of most packets, or some, or none, in some of the streams.

@@ -35,6 +35,11 @@ fn round_trip() {
 }
 
 #[test]
+fn express() {
+    replay("express", testing::express_of_bytes);
+}
+
+#[test]
 fn segment() {
     replay("segment", testing::segment_any);
 }
@@ -70,5 +75,5 @@ fn the_seeds_of_super_packets_are_cut() {
 type Seed = (&'static str, String, Vec<u8>);
 
 fn seeds() -> Vec<Seed> {
-    [seeds::parse(), seeds::segment(), seeds::round_trip()].concat()
+    [seeds::parse(), seeds::segment(), seeds::plans("round_trip"), seeds::plans("express")].concat()
 }

@@ -105,7 +105,7 @@ fn super_packet(packet: Packet, kind: GsoType) -> Vec<u8> {
 }
 
 /// Plans of streams: a configuration, then steps of four bytes.
-pub(crate) fn round_trip() -> Vec<Seed> {
+pub(crate) fn plans(target: &'static str) -> Vec<Seed> {
     let plan = |config: [u8; 4], steps: &[[u8; 4]]| [&config[..], steps.as_flattened()].concat();
     // Ten ordinary packets of each of the twelve flows.
     let bulk: Vec<[u8; 4]> = (0..120).map(|n| [32, n / 10, 0, 0]).collect();
@@ -120,5 +120,5 @@ pub(crate) fn round_trip() -> Vec<Seed> {
         ("every_action_in_small_pieces", plan([0, 0, 0, 0x94], &every_action)),
         ("every_action_partial_adaptive", plan([0x58, 200, 0, 4], &every_action)),
     ];
-    seeds.into_iter().map(|(name, plan)| ("round_trip", name.to_owned(), plan)).collect()
+    seeds.into_iter().map(|(name, plan)| (target, name.to_owned(), plan)).collect()
 }

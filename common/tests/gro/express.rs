@@ -1,48 +1,10 @@
 //! What is recognised at a glance comes out as it would by the rules.
-//!
-//! [`Coalescer::push`] looks for the next packet of a bulk transfer first; [`Coalescer::push_super`] never does, and is
-//! the oracle.
 
 use proptest::prelude::*;
 use sluice_common::checksum::{Sum, naive};
-use sluice_common::offload::{Coalescer, GroConfig, Hold, Profile, RxChecksum, Train};
-use sluice_common::reason::FlushReason;
-use sluice_common::testing::{Event, Field, Packet, stream};
+use sluice_common::offload::{GroConfig, Hold, Profile, RxChecksum};
+use sluice_common::testing::{Event, Field, Packet, express, stream};
 use sluice_common::wire::tcp::Flags;
-
-/// One of the two ways into a coalescer.
-type Push = fn(&mut Coalescer<Vec<u8>>, Vec<u8>, u64, &mut dyn FnMut(Train<Vec<u8>>, FlushReason));
-
-/// All that comes out, and what is held after each packet.
-fn outcome(config: GroConfig, events: &[Event], push: Push) -> Vec<String> {
-    let (mut coalescer, mut told, mut now) = (Coalescer::new(config), Vec::new(), 0);
-    for event in events {
-        let mut sink = |train: Train<_>, reason| told.push(format!("{reason:?} {train:?}"));
-        match event {
-            Event::Packet(packet) => push(&mut coalescer, packet.clone(), now, &mut sink),
-            Event::EndOfBurst(pause) => {
-                coalescer.end_of_burst(now, &mut sink);
-                now += pause;
-            }
-        }
-        let held = (coalescer.held(), coalescer.held_pieces(), coalescer.deadline());
-        told.push(format!("{held:?}"));
-    }
-    let mut sink = |train: Train<_>, reason| told.push(format!("{reason:?} {train:?}"));
-    coalescer.flush(FlushReason::Shutdown, &mut sink);
-    told
-}
-
-#[track_caller]
-fn assert_same(config: GroConfig, events: &[Event]) {
-    let at_a_glance = outcome(config, events, |coalescer, packet, now, mut out| {
-        coalescer.push(packet, now, &mut out);
-    });
-    let by_the_rules = outcome(config, events, |coalescer, packet, now, mut out| {
-        coalescer.push_super(packet, 0, now, &mut out);
-    });
-    assert_eq!(at_a_glance, by_the_rules);
-}
 
 fn config() -> impl Strategy<Value = GroConfig> {
     let profile = prop::sample::select(vec![
@@ -95,7 +57,7 @@ proptest! {
 
     #[test]
     fn every_stream_comes_out_as_by_the_rules(config in config(), plan in plan(), partial: bool) {
-        assert_same(config, &stream(&plan, partial));
+        express(&stream(&plan, partial), config);
     }
 
     /// A packet that is the next one but for any byte of its headers.
@@ -112,7 +74,7 @@ proptest! {
         if mends {
             mend(&mut third);
         }
-        assert_same(config, &[first, second, third].map(Event::Packet));
+        express(&[first, second, third].map(Event::Packet), config);
     }
 }
 
@@ -155,7 +117,7 @@ fn a_checksum_that_is_complete_and_partial_is_what_the_rules_say() {
     chance[at..].copy_from_slice(&mended.folded().to_be_bytes());
     let events: Vec<_> = built.into_iter().map(Event::Packet).collect();
     for rx_checksum in [RxChecksum::Verify, RxChecksum::Partial] {
-        assert_same(GroConfig { rx_checksum, ..GroConfig::default() }, &events);
+        express(&events, GroConfig { rx_checksum, ..GroConfig::default() });
     }
 }
 
@@ -177,7 +139,7 @@ fn what_ends_a_train_ends_it_in_full_flight() {
         change(&mut packets[4]);
         let events: Vec<_> = packets.iter().map(|one| Event::Packet(one.build())).collect();
         for rx_checksum in [RxChecksum::Verify, RxChecksum::Trust, RxChecksum::Partial] {
-            assert_same(GroConfig { rx_checksum, ..GroConfig::default() }, &events);
+            express(&events, GroConfig { rx_checksum, ..GroConfig::default() });
         }
     }
 }
