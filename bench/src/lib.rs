@@ -30,6 +30,7 @@
 //! | [`live`] | the generator that has the kernel repeat one packet |
 //! | [`pktgen`] | the kernel's generator |
 //! | [`sink`] | the sink, on receive rings or a packet socket |
+//! | [`round_trip`] | requests, their answers, and the time between |
 //! | [`raw`] | the bare path: Sluice's port against a minimal loop |
 //!
 //! # What a measuring program prints
@@ -55,6 +56,7 @@ pub mod pace;
 pub mod pktgen;
 pub mod raw;
 pub mod report;
+pub mod round_trip;
 pub mod rules;
 pub mod said;
 pub mod sink;
@@ -70,6 +72,9 @@ use sluice_common::testing::Packet;
 
 /// Payload of a full-size packet on Ethernet with timestamps.
 pub const MSS: usize = 1448;
+
+/// Times beyond this, in nanoseconds, are recorded as this: ten seconds.
+const LONGEST: u64 = 10_000_000_000;
 
 /// A packet and what its sender sends after it, `packets` of them.
 #[must_use]

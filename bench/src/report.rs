@@ -3,6 +3,7 @@
 use std::fmt;
 
 use comfy_table::{CellAlignment, Table, presets};
+use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use crate::window::Counts;
@@ -123,6 +124,39 @@ pub struct Latency {
     pub max_ns: u64,
 }
 
+impl Latency {
+    /// Of these times; none where there are none.
+    #[must_use]
+    pub fn of(times: &Histogram<u64>) -> Option<Self> {
+        let at = |quantile| times.value_at_quantile(quantile);
+        (!times.is_empty()).then(|| Self {
+            count: times.len(),
+            min_ns: times.min(),
+            mean_ns: times.mean(),
+            p50_ns: at(0.5),
+            p90_ns: at(0.9),
+            p99_ns: at(0.99),
+            p999_ns: at(0.999),
+            max_ns: times.max(),
+        })
+    }
+}
+
+/// How long answers have taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PingReport {
+    /// Requests.
+    pub sent: u64,
+    /// Those that were not answered in time.
+    pub lost: u64,
+    /// Bytes of payload.
+    pub size: usize,
+    /// Time from a request to its answer; none without an answer.
+    pub latency: Option<Latency>,
+    /// The share that took no longer, and the time in nanoseconds.
+    pub distribution: Vec<(f64, u64)>,
+}
+
 /// What a scenario of the bare path has measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RawReport {
@@ -218,6 +252,15 @@ impl fmt::Display for Latency {
         let cells = times.map(|ns| format!("{:.1}", ns / 1e3));
         all.add_row([String::new()].into_iter().chain(cells));
         write!(f, "{}", right(all))
+    }
+}
+
+impl fmt::Display for PingReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut all = table(&["requests", "lost", "bytes"]);
+        all.add_row([self.sent, self.lost, self.size as u64].map(|number| number.to_string()));
+        write!(f, "{}", right(all))?;
+        self.latency.as_ref().map_or(Ok(()), |latency| write!(f, "\n\n{latency}"))
     }
 }
 

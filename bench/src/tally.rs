@@ -5,12 +5,10 @@ use hdrhistogram::Histogram;
 use crate::report::{FlowReport, Latency, SinkReport};
 use crate::template::stamp_of;
 use crate::window::{Counts, Window};
-use crate::{clock, stamp::Stamp};
+use crate::{LONGEST, clock, stamp::Stamp};
 
 /// Most flows that are told apart, so that a strange stamp cannot take all memory.
 const MOST_FLOWS: u32 = 1 << 20;
-/// Latencies beyond this, in nanoseconds, are counted as this: ten seconds.
-const LONGEST: u64 = 10_000_000_000;
 
 /// Counts what arrives.
 #[derive(Debug)]
@@ -93,17 +91,7 @@ impl Tally {
     }
 
     fn latency(&self) -> Option<Latency> {
-        let at = |quantile| self.latency.value_at_quantile(quantile);
-        (!self.latency.is_empty()).then(|| Latency {
-            count: self.latency.len(),
-            min_ns: self.latency.min(),
-            mean_ns: self.latency.mean(),
-            p50_ns: at(0.5),
-            p90_ns: at(0.9),
-            p99_ns: at(0.99),
-            p999_ns: at(0.999),
-            max_ns: self.latency.max(),
-        })
+        Latency::of(&self.latency)
     }
 }
 

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
-use sluice_bench::report::{GenReport, RawReport, SinkReport};
+use sluice_bench::report::{GenReport, PingReport, RawReport, SinkReport};
 use sluice_bench::stamp::Stamp;
 use sluice_bench::template::{Common, Kind, stamp_of};
 use sluice_bench::traffic::{Load, Traffic};
 use sluice_bench::window::Window;
 use sluice_lab::{
-    A, Capture, DUT, Direction, Impairment, LEFT, Lab, Namespace, PEER, Process, WireLab,
+    A, Capture, DUT, DUT_V4, Direction, Impairment, LEFT, Lab, Namespace, PEER, Process, WireLab,
     WireWiring, Wiring,
 };
 
@@ -205,5 +205,28 @@ fn every_scenario_of_the_bare_path_gives_a_figure_and_leaves_nothing_behind() ->
             ensure!(!link.contains("prog/xdp"), "{what} leaves its program: {link}");
         }
     }
+    Ok(())
+}
+
+#[test]
+fn every_request_is_answered_over_a_wire() -> Result<()> {
+    let lab = lab()?;
+    let mut command = lab.dut.command(BENCH);
+    command.args(["echo", &format!("{DUT_V4}:5002")]).stderr(Stdio::piped());
+    let mut echo = lab.dut.spawn(&mut command)?;
+    let mut said = String::new();
+    let stderr = echo.child().stderr.take().context("it was piped")?;
+    BufReader::new(stderr).read_line(&mut said)?;
+    ensure!(said.starts_with("answering at"), "the echo says: {said}");
+    let asked = format!("ping {DUT_V4}:5002 --count 200 --interval 100 --size 1400 --json");
+    let report: PingReport = serde_json::from_str(&lab.peer.exec(BENCH, &asked)?)?;
+    assert_eq!((report.sent, report.lost, report.size), (200, 0, 1400));
+    let latency = report.latency.context("all were answered")?;
+    assert_eq!(latency.count, 200);
+    let mut times: Vec<_> = report.distribution.iter().map(|(_, time)| *time).collect();
+    times.insert(0, latency.min_ns);
+    times.push(latency.max_ns);
+    assert!(times.is_sorted(), "{times:?}");
+    ensure!(echo.stop(LIMIT)?.success(), "the echo ends when it is told to");
     Ok(())
 }

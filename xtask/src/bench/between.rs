@@ -18,6 +18,8 @@ use crate::workspace;
 pub(super) enum Between {
     /// Wire mode.
     Sluice,
+    /// Wire mode whose worker never sleeps.
+    SluiceSpinning,
     /// The kernel's bridge, packet by packet.
     Bridge,
     /// The same, with what it receives merged and cut again.
@@ -59,7 +61,8 @@ impl Between {
         body: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
         match self {
-            Self::Sluice => sluice(lab, middle, body),
+            Self::Sluice => sluice(lab, middle, "adaptive", body),
+            Self::SluiceSpinning => sluice(lab, middle, "spin", body),
             Self::Bridge => {
                 let _bridge = lab.bridge()?;
                 packets_on(lab, middle.cpu)?;
@@ -80,9 +83,14 @@ impl Between {
     }
 }
 
-fn sluice<T>(lab: &WireLab, middle: &Middle, body: impl FnOnce() -> Result<T>) -> Result<T> {
-    let cores = format!("[worker]\ncores = [{}]\n", middle.cpu);
-    let config = between([LEFT, RIGHT]) + &cores;
+fn sluice<T>(
+    lab: &WireLab,
+    middle: &Middle,
+    idle: &str,
+    body: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    let worker = format!("[worker]\ncores = [{}]\nidle = \"{idle}\"\n", middle.cpu);
+    let config = between([LEFT, RIGHT]) + &worker;
     let mut sluice = Sluice::start(&lab.dut, &middle.sluice, &config)?;
     let outcome = body()?;
     sluice.ensure_sound()?;

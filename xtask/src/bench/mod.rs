@@ -7,6 +7,7 @@
 //! | `scale` | what grows with flows, rules and workers, and what does not |
 //! | `raw` | the bare AF_XDP path |
 //! | `wire` | wire mode between two hosts |
+//! | `latency` | round trips between them |
 //! | `host` | host mode against the kernel's own stack |
 //! | `iperf` | what both measure with |
 //! | `cpu` | what work cost the CPUs |
@@ -17,6 +18,7 @@
 //! | `pin` | on which CPU |
 //! | `rounds` | A B A B: the order in which states are measured |
 //! | `figures` | medians, spreads, ratios |
+//! | `distribution` | how many times are below which |
 //! | `results` | what is written to bench/results |
 //! | `machine` | where it was measured |
 //! | `table` | what is printed |
@@ -28,11 +30,13 @@
 mod between;
 mod context;
 mod cpu;
+mod distribution;
 mod dpdk;
 mod engine;
 mod figures;
 mod host;
 mod iperf;
+mod latency;
 mod machine;
 mod page;
 mod pin;
@@ -92,8 +96,14 @@ const ROUNDS: u32 = 7;
 const QUICK_ROUNDS: u32 = 2;
 
 /// What makes the scenarios. Cheap: what takes time is done when a state is about to be measured.
-const GROUPS: &[fn(&Context) -> Vec<Scenario>] =
-    &[engine::scenarios, scale::scenarios, raw::scenarios, wire::scenarios, host::scenarios];
+const GROUPS: &[fn(&Context) -> Vec<Scenario>] = &[
+    engine::scenarios,
+    scale::scenarios,
+    raw::scenarios,
+    wire::scenarios,
+    latency::scenarios,
+    host::scenarios,
+];
 
 impl Bench {
     pub(crate) fn run(self) -> Result<()> {

@@ -5,6 +5,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
+use super::distribution;
 use super::results::{Measured, Results};
 use super::table::{is_there, not_run, ratio, value};
 use super::{machine, plot};
@@ -69,11 +70,24 @@ fn section(scenario: &Measured, plot: &str) -> String {
             .collect();
         text += &format!("| {}: {} |{cells}\n", state.name, state.what);
     }
+    text += &times(scenario);
     text += &format!("\n![{}](../{PLOTS}/{plot})\n", scenario.what);
     for state in scenario.states.iter().filter_map(not_run) {
         text += &format!("\n{state}\n");
     }
     text
+}
+
+/// The distributions there are, below the table.
+fn times(scenario: &Measured) -> String {
+    if !distribution::is_there(scenario) {
+        return String::new();
+    }
+    let head = distribution::head();
+    let rule = "---:|".repeat(head.len() - 1);
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let rows: String = distribution::rows(scenario).into_iter().map(line).collect();
+    format!("\n{}|---|{rule}\n{rows}", line(head))
 }
 
 /// The page with `text` between the marks.

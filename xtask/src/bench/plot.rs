@@ -1,4 +1,4 @@
-//! The same as pictures: lines where something varies, else bars.
+//! The same as pictures: lines where something varies, else bars; of times, how many are below which.
 
 use std::path::Path;
 
@@ -6,6 +6,7 @@ use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
+use super::distribution;
 use super::results::Measured;
 use super::table::is_there;
 
@@ -31,8 +32,13 @@ struct Line {
 /// Draws a scenario to `file`.
 pub(super) fn draw(scenario: &Measured, file: &Path) -> Result<()> {
     let area = SVGBackend::new(file, SIZE).into_drawing_area();
-    let drawn = area.fill(&WHITE).map_err(|error| anyhow!("{error}")).and_then(|()| {
-        if scenario.points.len() > 1 { lines(scenario, &area) } else { bars(scenario, &area) }
+    let drawn = area.fill(&WHITE).map_err(|error| anyhow!("{error}")).and_then(|()| match scenario
+        .points
+        .len()
+    {
+        _ if distribution::is_there(scenario) => shares(scenario, &area),
+        0 | 1 => bars(scenario, &area),
+        _ => lines(scenario, &area),
     });
     drawn.map_err(|error| anyhow!("cannot draw {}: {error}", file.display()))?;
     area.present().map_err(|error| anyhow!("cannot write {}: {error}", file.display()))
@@ -67,6 +73,46 @@ fn lines(scenario: &Measured, area: &Area<'_>) -> Result<()> {
         .x_label_formatter(&|x| format!("{x:.0}"))
         .draw()
         .map_err(|error| anyhow!("{error}"))?;
+    named(&mut chart, lines)
+}
+
+/// The distributions at the first point, times to the right: the further to the left a line, the better.
+fn shares(scenario: &Measured, area: &Area<'_>) -> Result<()> {
+    let Some(point) = scenario.points.first() else { return Ok(()) };
+    let line = |name: &String| {
+        let times = distribution::of(point, name).into_iter();
+        Line { name: name.clone(), points: times.map(|(share, time)| (time, share)).collect() }
+    };
+    let states = scenario.states.iter().filter(|state| is_there(scenario, state));
+    let lines: Vec<_> = states.map(|state| line(&state.name)).collect();
+    let x = bounds(&lines, |point| point.0);
+    let caption = format!("{}, {} {}", scenario.what, point.at, scenario.varies);
+    let mut chart = ChartBuilder::on(area)
+        .caption(caption, ("sans-serif", 16))
+        .margin(12)
+        .x_label_area_size(36)
+        .y_label_area_size(64)
+        .build_cartesian_2d(((x.0 * 0.8)..(x.1 * 1.25)).log_scale(), 0.0..102.0)
+        .map_err(|error| anyhow!("{error}"))?;
+    chart
+        .configure_mesh()
+        .x_desc(&scenario.unit)
+        .y_desc("% that take no longer")
+        .x_label_formatter(&|x| format!("{x:.0}"))
+        .draw()
+        .map_err(|error| anyhow!("{error}"))?;
+    named(&mut chart, lines)
+}
+
+/// Draws lines, and says whose they are.
+fn named<'a, X, Y>(
+    chart: &mut ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>,
+    lines: Vec<Line>,
+) -> Result<()>
+where
+    X: Ranged<ValueType = f64>,
+    Y: Ranged<ValueType = f64>,
+{
     for (line, colour) in lines.into_iter().zip(COLOURS.into_iter().cycle()) {
         let marks = line.points.iter().map(|&at| Circle::new(at, 3, colour.filled()));
         chart.draw_series(marks).map_err(|error| anyhow!("{error}"))?;
@@ -119,6 +165,7 @@ fn bars(scenario: &Measured, area: &Area<'_>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::distribution::tests::distributed;
     use super::super::table::tests::sample;
     use super::*;
 
@@ -139,5 +186,7 @@ mod tests {
             assert!(svg.starts_with("<svg") && svg.contains("theirs") && !svg.contains("dpdk"));
         }
         assert!(lines.contains("<circle") && !bars.contains("<circle"));
+        let shares = drawn(&distributed());
+        assert!(shares.contains("% that take no longer") && shares.contains("ours"));
     }
 }

@@ -2,6 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
+use super::distribution;
 use super::figures::Figures;
 use super::results::{Measured, Point, Told};
 
@@ -20,7 +21,21 @@ pub(super) fn of(scenario: &Measured) -> String {
     }
     let missing = scenario.states.iter().filter_map(|state| Some(format!("\n{}", not_run(state)?)));
     let head = format!("{}: {}, {}", scenario.name, scenario.what, scenario.unit);
-    format!("{head}\n{table}{}", missing.collect::<String>())
+    format!("{head}\n{table}{}{}", times(scenario), missing.collect::<String>())
+}
+
+/// The distributions there are, below the table.
+fn times(scenario: &Measured) -> String {
+    if !distribution::is_there(scenario) {
+        return String::new();
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_FULL_CONDENSED).set_header(distribution::head());
+    table.add_rows(distribution::rows(scenario));
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    format!("\n{table}")
 }
 
 fn header(scenario: &Measured) -> Vec<String> {

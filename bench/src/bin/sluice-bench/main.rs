@@ -1,10 +1,12 @@
-//! `sluice-bench`: generates load, counts what arrives of it, and measures the bare AF_XDP path.
+//! `sluice-bench`: generates load, counts what arrives of it, and measures round trips and the bare AF_XDP path.
 //!
 //! Exit codes as those of `sluice`: 0 done, 1 failed, 2 wrong usage. It sets up nothing but its own sockets and
 //! program on the interface it is given, and takes them away at the end.
 
+mod echo;
 mod generate;
 mod interface;
+mod ping;
 mod raw;
 mod sink;
 
@@ -15,7 +17,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
-/// Generates load, counts what arrives of it, and measures the bare AF_XDP path.
+/// Generates load, counts what arrives of it, and measures round trips and the bare AF_XDP path.
 #[derive(Debug, Parser)]
 #[command(name = "sluice-bench", version, after_help = EXAMPLES)]
 struct Cli {
@@ -28,6 +30,7 @@ Examples:
   sluice-bench sink --iface eth1 --seconds 10                count what comes
   sluice-bench gen --iface eth2 --rate 100000 --seconds 5    send it
   sluice-bench raw receive --iface eth1 --with sluice        measure the bare path
+  sluice-bench ping 10.0.0.7:5002 --count 10000              measure round trips
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.";
 
@@ -36,6 +39,8 @@ enum Command {
     Gen(generate::Args),
     Sink(sink::Args),
     Raw(raw::Args),
+    Ping(ping::Args),
+    Echo(echo::Args),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +59,8 @@ fn execute(command: &Command) -> Result<()> {
         Command::Gen(args) => generate::execute(args),
         Command::Sink(args) => sink::execute(args),
         Command::Raw(args) => raw::execute(args),
+        Command::Ping(args) => ping::execute(args),
+        Command::Echo(args) => echo::execute(args),
     }
 }
 
