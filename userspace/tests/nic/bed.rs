@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use sluice_lab::{Lab, Sluice};
 
+use crate::evidence::{Evidence, Nic};
 use crate::found::Found;
 
 /// Sluice's NIC.
@@ -52,6 +53,7 @@ action = "steer"
 pub(crate) struct Bed {
     pub(crate) lab: Lab,
     found: Found,
+    evidence: Evidence,
     /// How many queues it had, where that was changed.
     queues: Option<u64>,
     _alone: MutexGuard<'static, ()>,
@@ -75,7 +77,8 @@ impl Bed {
         );
         let alone = alone();
         let lab = Lab::of_nics(NIC, OTHER)?;
-        let mut bed = Self { lab, found: Found::default(), queues: None, _alone: alone };
+        let (found, evidence) = (Found::default(), Evidence::begin(&nics(&lab)));
+        let mut bed = Self { lab, found, evidence, queues: None, _alone: alone };
         // As whoever runs Sluice is asked to: vmxnet3 does it by itself, and does not switch it on again.
         if bed.features()?["features"]["large-receive-offload"]["on"] == true {
             bed.lab.dut.exec("ethtool", &format!("-K {NIC} lro off"))?;
@@ -93,16 +96,22 @@ impl Bed {
         self.lab.dut.exec("ethtool", &format!("-L {NIC} combined {queues}")).map(drop)
     }
 
-    /// Starts Sluice on the NIC.
-    pub(crate) fn start(&self) -> Result<Sluice> {
-        let sluice = Sluice::start(&self.lab.dut, &program(), CONFIG)?;
+    /// Lets Sluice run on the NIC while `body` does.
+    pub(crate) fn with_sluice<T>(&self, body: impl FnOnce(&Sluice) -> Result<T>) -> Result<T> {
+        let mut sluice = self.explain(Sluice::start(&self.lab.dut, &program(), CONFIG), None)?;
         // Attaching a program resets many a NIC.
-        await_carrier(&self.lab)?;
-        Ok(sluice)
+        let outcome = await_carrier(&self.lab).and_then(|()| body(&sluice));
+        let outcome = outcome.and_then(|made| self.stop(&mut sluice).map(|()| made));
+        self.explain(outcome, Some(&sluice))
+    }
+
+    /// What did not go well, with all there is to say of it.
+    pub(crate) fn explain<T>(&self, outcome: Result<T>, sluice: Option<&Sluice>) -> Result<T> {
+        self.evidence.explain(outcome, &nics(&self.lab), sluice)
     }
 
     /// Stops it, which must leave every frame where it should be and the NIC as it was found.
-    pub(crate) fn stop(&self, mut sluice: Sluice) -> Result<()> {
+    fn stop(&self, sluice: &mut Sluice) -> Result<()> {
         sluice.ensure_sound()?;
         sluice.stop()?;
         await_carrier(&self.lab)?;
@@ -124,15 +133,19 @@ impl Drop for Bed {
     /// the namespaces, so the NICs are given back to the first process' by name.
     fn drop(&mut self) {
         self.queues.map(|queues| self.set_queues(queues));
-        for (host, nic) in [(&self.lab.dut, NIC), (&self.lab.peer, OTHER)] {
+        for (host, nic) in nics(&self.lab) {
             let _ = host.ip(&format!("link set {nic} netns 1"));
         }
     }
 }
 
+fn nics(lab: &Lab) -> [Nic<'_>; 2] {
+    [(&lab.dut, NIC), (&lab.peer, OTHER)]
+}
+
 /// Waits until both NICs are up and have a carrier.
 pub(crate) fn await_carrier(lab: &Lab) -> Result<()> {
-    for (host, nic) in [(&lab.dut, NIC), (&lab.peer, OTHER)] {
+    for (host, nic) in nics(lab) {
         let up =
             || host.ip(&format!("link show {nic}")).is_ok_and(|told| told.contains("state UP"));
         sluice_lab::wait_until("the NIC has a carrier", LIMIT, || up().then_some(()))?;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use sluice_lab::{
     Carried, DUT_V4, DUT_V6, Lab, PEER_V4, PEER_V6, Sender, Sluice, Stats, Stream, transfer,
     wait_until,
@@ -12,10 +12,10 @@ use crate::bed::{Bed, LIMIT, NIC, STEERED, STEERED_AWAY, await_carrier};
 use crate::driver::offers;
 
 /// Bytes of a file: some hundred packets, for an emulated machine moves a few thousand in a second.
-const FILE: u64 = 512 << 10;
+pub(crate) const FILE: u64 = 512 << 10;
 
 /// Half of the packets that carry a file: the first ones may take the kernel's path, while their next hop is not known.
-const PACKETS: u64 = FILE / 1500 / 2;
+pub(crate) const PACKETS: u64 = FILE / 1500 / 2;
 
 /// Sends a file each way, which Sluice has to carry.
 pub(crate) fn both_ways(lab: &Lab, sluice: &Sluice, hosts: [IpAddr; 2]) -> Result<()> {
@@ -24,15 +24,14 @@ pub(crate) fn both_ways(lab: &Lab, sluice: &Sluice, hosts: [IpAddr; 2]) -> Resul
     transfer(&lab.peer, &lab.dut, (dut, STEERED).into(), FILE)?;
     transfer(&lab.dut, &lab.peer, (peer, STEERED_AWAY).into(), FILE)?;
     // The workers say what they have counted a little later.
-    let carried = wait_until("Sluice has carried both files", LIMIT, || {
+    wait_until("Sluice has carried both files", LIMIT, || {
         let carried = counted(sluice).ok()? - before;
         (carried.received >= PACKETS && carried.sent >= PACKETS).then_some(())
-    });
-    carried.with_context(|| sluice.log())
+    })
 }
 
 /// What Sluice has carried. On a busy machine the workers may take longer to say than whoever asks is kept waiting.
-fn counted(sluice: &Sluice) -> Result<Carried> {
+pub(crate) fn counted(sluice: &Sluice) -> Result<Carried> {
     wait_until("the workers say what they have counted", LIMIT, || {
         let stats = sluice.stats().ok().filter(Stats::has_workers)?;
         Some(stats.carried())
@@ -45,10 +44,10 @@ const V6: [IpAddr; 2] = [IpAddr::V6(DUT_V6), IpAddr::V6(PEER_V6)];
 #[test]
 fn files_arrive_unchanged_both_ways_over_both_families() -> Result<()> {
     let bed = Bed::new()?;
-    let sluice = bed.start()?;
-    both_ways(&bed.lab, &sluice, V4)?;
-    both_ways(&bed.lab, &sluice, V6)?;
-    bed.stop(sluice)
+    bed.with_sluice(|sluice| {
+        both_ways(&bed.lab, sluice, V4)?;
+        both_ways(&bed.lab, sluice, V6)
+    })
 }
 
 /// Several connections, so that receive-side scaling has something to spread.
@@ -62,14 +61,12 @@ fn every_number_of_queues_carries() -> Result<()> {
     // Where there is one number for good, the other tests are with it.
     for queues in [1, 2, 8].into_iter().filter(|queues| most.is_some_and(|most| *queues <= most)) {
         let bed = Bed::with_queues(queues)?;
-        let sluice = bed.start()?;
-        let stats = sluice.stats()?.0;
-        let served = stats["ports"][0]["queues"].as_array().map_or(0, Vec::len);
-        ensure!(served as u64 == queues, "{served} of {queues} queues are served");
-        for _ in 0..queues.min(4) {
-            both_ways(&bed.lab, &sluice, V4)?;
-        }
-        bed.stop(sluice)?;
+        bed.with_sluice(|sluice| {
+            let stats = sluice.stats()?.0;
+            let served = stats["ports"][0]["queues"].as_array().map_or(0, Vec::len);
+            ensure!(served as u64 == queues, "{served} of {queues} queues are served");
+            (0..queues.min(4)).try_for_each(|_| both_ways(&bed.lab, sluice, V4))
+        })?;
     }
     Ok(())
 }
@@ -79,39 +76,40 @@ fn every_number_of_queues_carries() -> Result<()> {
 #[test]
 fn traffic_resumes_when_the_interface_has_been_down() -> Result<()> {
     let bed = Bed::new()?;
-    let sluice = bed.start()?;
-    let inbound = Stream::start(&bed.lab, (DUT_V4, STEERED).into(), Sender::Peer)?;
-    let outbound = Stream::start(&bed.lab, (DUT_V4, STEERED + 1).into(), Sender::Dut)?;
-    await_carried(&sluice)?;
-    bed.lab.dut.ip(&format!("link set {NIC} down"))?;
-    bed.lab.dut.ip(&format!("link set {NIC} up"))?;
-    await_carrier(&bed.lab)?;
-    await_carried(&sluice)?;
-    for stream in [inbound, outbound] {
-        stream.await_bytes(FILE / 2, LIMIT)?;
-        stream.finish()?;
-    }
-    bed.stop(sluice)
+    bed.with_sluice(|sluice| {
+        let inbound = Stream::start(&bed.lab, (DUT_V4, STEERED).into(), Sender::Peer)?;
+        let outbound = Stream::start(&bed.lab, (DUT_V4, STEERED + 1).into(), Sender::Dut)?;
+        await_carried(sluice)?;
+        bed.lab.dut.ip(&format!("link set {NIC} down"))?;
+        bed.lab.dut.ip(&format!("link set {NIC} up"))?;
+        await_carrier(&bed.lab)?;
+        await_carried(sluice)?;
+        for stream in [inbound, outbound] {
+            stream.await_bytes(FILE / 2, LIMIT)?;
+            stream.finish()?;
+        }
+        Ok(())
+    })
 }
 
 /// Waits until Sluice carries data each way, from now on.
 fn await_carried(sluice: &Sluice) -> Result<()> {
     let before = counted(sluice)?;
-    let carried = wait_until("both connections go through Sluice", LIMIT, || {
+    wait_until("both connections go through Sluice", LIMIT, || {
         let carried = counted(sluice).ok()? - before;
         (carried.received > 100 && carried.sent > 100).then_some(())
-    });
-    carried.with_context(|| sluice.log())
+    })
 }
 
 /// The kernel has the connection again, and Sluice no part in it.
 #[test]
 fn a_connection_goes_on_when_sluice_stops() -> Result<()> {
     let bed = Bed::new()?;
-    let sluice = bed.start()?;
-    let stream = Stream::start(&bed.lab, (DUT_V4, STEERED).into(), Sender::Dut)?;
-    stream.await_bytes(FILE / 2, LIMIT)?;
-    bed.stop(sluice)?;
-    stream.await_bytes(FILE / 2, LIMIT)?;
-    stream.finish().map(drop)
+    let stream = bed.with_sluice(|_| {
+        let stream = Stream::start(&bed.lab, (DUT_V4, STEERED).into(), Sender::Dut)?;
+        stream.await_bytes(FILE / 2, LIMIT)?;
+        Ok(stream)
+    })?;
+    let goes_on = stream.await_bytes(FILE / 2, LIMIT).and_then(|()| stream.finish());
+    bed.explain(goes_on, None).map(drop)
 }

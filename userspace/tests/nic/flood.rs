@@ -3,14 +3,18 @@
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
-use sluice_lab::{DUT_V4, Sender, Stats, Stream, wait_until};
+use sluice_lab::{DUT_V4, Stats, wait_until};
 
 use crate::bed::{Bed, LIMIT, NIC, OTHER, STEERED};
-use crate::carries::{V4, both_ways};
+use crate::carries::{V4, both_ways, counted};
+use crate::iperf::Run;
 use crate::pktgen::Flood;
 
 /// Many times what the rings hold.
 const PACKETS: u64 = 50_000;
+
+/// Bytes of the transfer meanwhile: it has just begun when the flood does.
+const TRANSFER: u64 = 4 << 20;
 
 /// A port nobody listens on, among those that are steered.
 const NOBODY: u16 = 5999;
@@ -18,26 +22,26 @@ const NOBODY: u16 = 5999;
 #[test]
 fn a_flood_costs_packets_with_reasons_and_nothing_else() -> Result<()> {
     let bed = Bed::new()?;
-    let sluice = bed.start()?;
     let mac = bed.features()?["mac"].as_str().context("it has one")?.to_owned();
-    let stream = Stream::start(&bed.lab, (DUT_V4, STEERED).into(), Sender::Peer)?;
-    stream.await_bytes(1, LIMIT)?;
-    let to = (mac.as_str(), DUT_V4, NOBODY);
-    let flood = Flood { from: &bed.lab.peer, nic: OTHER, to, packets: PACKETS };
-    let sent = thread::scope(|scope| scope.spawn(|| flood.run()).join().expect("no panic"))?;
-    ensure!(sent == PACKETS, "pktgen sent {sent}");
-    // The connection has survived it.
-    stream.await_bytes(1 << 18, LIMIT)?;
-    stream.finish()?;
-    let stats = wait_until("each packet has come or been counted as a drop", LIMIT, || {
-        sluice.stats().ok().filter(|stats| stats.has_workers() && accounted(stats))
-    });
-    let stats = stats
-        .with_context(|| format!("{:#}", sluice.stats().map_or_else(|_| "".into(), |s| s.0)))?;
-    println!("of {sent}: verdicts {:?}, drops {:?}", stats.verdicts(), stats.drops());
-    ensure!(stats.verdict("steered") > PACKETS / 100, "the flood has reached Sluice on {NIC}");
-    both_ways(&bed.lab, &sluice, V4)?;
-    bed.stop(sluice)
+    bed.with_sluice(|sluice| {
+        let mut run = Run::start(&bed.lab, STEERED, TRANSFER, "")?;
+        wait_until("iperf3 is carried", LIMIT, || {
+            counted(sluice).ok().filter(|carried| carried.received > 10).map(drop)
+        })?;
+        ensure!(run.client.running()?, "all {TRANSFER} bytes were sent before the flood");
+        let to = (mac.as_str(), DUT_V4, NOBODY);
+        let flood = Flood { from: &bed.lab.peer, nic: OTHER, to, packets: PACKETS };
+        let sent = thread::scope(|scope| scope.spawn(|| flood.run()).join().expect("no panic"))?;
+        ensure!(sent == PACKETS, "pktgen sent {sent}");
+        // The connection survives it.
+        run.finish(TRANSFER)?;
+        let stats = wait_until("each packet has come or been counted as a drop", LIMIT, || {
+            sluice.stats().ok().filter(|stats| stats.has_workers() && accounted(stats))
+        })?;
+        println!("of {sent}: verdicts {:?}, drops {:?}", stats.verdicts(), stats.drops());
+        ensure!(stats.verdict("steered") > PACKETS / 100, "the flood has reached Sluice on {NIC}");
+        both_ways(&bed.lab, sluice, V4)
+    })
 }
 
 /// Whether everything that the XDP program has steered arrived at a worker, or was dropped at its socket.

@@ -7,8 +7,10 @@
 //! |---|---|
 //! | `offers` | native or generic, zero-copy or copy, as the driver has it |
 //! | `carries` | files cross unchanged, with any number of queues, and after the cable was out |
-//! | `flood` | 64-byte packets as fast as the kernel sends them |
+//! | `flood` | 64-byte packets as fast as the kernel sends them, while iperf3 runs |
+//! | `iperf` | so does iperf3, which Sluice carries both ways |
 //! | `bed` | two NICs, and Sluice on one |
+//! | `evidence` | what there is to say where a test has failed |
 //! | `driver` | which driver it is, and what that is known to do |
 //! | `found` | the state a NIC is in |
 //! | `pktgen` | the kernel's packet generator |
@@ -16,7 +18,9 @@
 mod bed;
 mod carries;
 mod driver;
+mod evidence;
 mod flood;
 mod found;
+mod iperf;
 mod offers;
 mod pktgen;

@@ -1,7 +1,9 @@
 //! iperf3: a server that listens, and what its client tells.
 
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek, SeekFrom, read_to_string};
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
@@ -88,6 +90,44 @@ impl Iperf {
         // It goes on printing and must not meet a closed pipe.
         std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
         Ok(server)
+    }
+}
+
+/// A client that runs; killed when the value goes.
+#[derive(Debug)]
+pub struct IperfClient {
+    process: Process,
+    output: File,
+}
+
+impl IperfClient {
+    /// Starts one on `host` with `arguments`, parted at blanks, and `--json`.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn start(host: &Namespace, arguments: &str) -> Result<Self> {
+        let output = tempfile::tempfile()?;
+        let mut command = host.command("iperf3");
+        command.arg("--json").args(arguments.split_whitespace()).stdout(output.try_clone()?);
+        Ok(Self { process: host.spawn(&mut command)?, output })
+    }
+
+    /// Whether it has not ended yet.
+    ///
+    /// # Errors
+    /// Where the kernel does not say.
+    pub fn running(&mut self) -> Result<bool> {
+        Ok(self.process.ended()?.is_none())
+    }
+
+    /// What it measured, once it has ended, which is no later than after `limit`.
+    ///
+    /// # Errors
+    /// Where it still runs then, or fails.
+    pub fn finish(mut self, limit: Duration) -> Result<Iperf> {
+        self.process.wait(limit)?;
+        self.output.seek(SeekFrom::Start(0))?;
+        Iperf::parse(&read_to_string(self.output)?)
     }
 }
 

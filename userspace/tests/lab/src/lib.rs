@@ -87,7 +87,7 @@ pub use capture::{Capture, Captured, Direction};
 pub use commands::{Documented, documented, top};
 pub use crossed::Crossed;
 pub use datagrams::{Datagrams, Fared, Pace};
-pub use iperf::Iperf;
+pub use iperf::{Iperf, IperfClient};
 pub use line::{Impairment, OVERTAKING};
 pub use namespace::Namespace;
 pub use netem::netem;
