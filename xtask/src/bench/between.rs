@@ -1,17 +1,16 @@
 //! What may stand between two hosts and forward.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::Stdio;
 
-use anyhow::{Context, Result, bail, ensure};
-use nix::sys::signal::Signal;
-use sluice_lab::{LEFT, RIGHT, Sluice, WireLab};
+use anyhow::{Result, ensure};
+use sluice_lab::{LEFT, RIGHT, Sluice, WireLab, WireWiring};
 
-use super::pin;
+use super::context::Context;
+use super::scenario::Numbers;
+use super::testpmd::Testpmd;
+use super::{held, pin};
 use crate::run::program::between;
-use crate::workspace;
 
 /// One of those that forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +23,12 @@ pub(super) enum Between {
     Bridge,
     /// The same, with what it receives merged and cut again.
     BridgeMerging,
+    /// The kernel's router, packet by packet.
+    Router,
     /// The kernel's router, which merges and cuts.
     RouterMerging,
-    /// DPDK's testpmd on AF_XDP, which forwards packet by packet.
-    Testpmd,
+    /// DPDK's testpmd.
+    Testpmd(Testpmd),
 }
 
 /// A one-queue lab's middle, which does its work on one CPU.
@@ -44,22 +45,16 @@ pub(super) struct Middle {
 impl Between {
     /// Why it cannot be had here, and how it can.
     pub(super) fn ensure_there(self) -> Result<()> {
-        if self == Self::Testpmd && workspace::program("dpdk-testpmd").is_none() {
-            bail!(
-                "dpdk-testpmd is not installed; `apt-get install --no-install-recommends dpdk-dev librte-net-af-xdp23 \
-                 librte-mempool-ring23` installs it"
-            );
-        }
-        Ok(())
+        if let Self::Testpmd(testpmd) = self { testpmd.ensure_there() } else { Ok(()) }
     }
 
-    /// Lets it forward while `body` does its work.
-    pub(super) fn forward<T>(
+    /// Lets it forward while `body` measures. What it tells of itself is added.
+    pub(super) fn forward(
         self,
         lab: &WireLab,
         middle: &Middle,
-        body: impl FnOnce() -> Result<T>,
-    ) -> Result<T> {
+        body: impl FnOnce() -> Result<Numbers>,
+    ) -> Result<Numbers> {
         match self {
             Self::Sluice => sluice(lab, middle, "adaptive", body),
             Self::SluiceSpinning => sluice(lab, middle, "spin", body),
@@ -73,29 +68,49 @@ impl Between {
                 merging_on(lab, middle.cpu)?;
                 body()
             }
+            Self::Router => {
+                let _router = lab.router()?;
+                packets_on(lab, middle.cpu)?;
+                body()
+            }
             Self::RouterMerging => {
                 let _router = lab.router()?;
                 merging_on(lab, middle.cpu)?;
                 body()
             }
-            Self::Testpmd => testpmd(lab, middle, body),
+            Self::Testpmd(testpmd) => testpmd.forward(lab, middle, body),
         }
     }
 }
 
-fn sluice<T>(
+impl Middle {
+    /// One CPU for it, another one for the hosts.
+    pub(super) fn of(context: &Context) -> Result<Self> {
+        let [cpu, other] = [0, 1].map(|number| context.cpu(number));
+        ensure!(cpu != other, "one CPU only: what forwards is to have one and the hosts another");
+        Ok(Self { sluice: context.sluice()?, cpu, other })
+    }
+}
+
+/// Two hosts and what is to forward between them, on wires of these MTUs.
+pub(super) fn lab(mtu: [u32; 2]) -> Result<WireLab> {
+    WireLab::wired(WireWiring { queues: 1, mtu, gro: true, ..WireWiring::default() })
+}
+
+fn sluice(
     lab: &WireLab,
     middle: &Middle,
     idle: &str,
-    body: impl FnOnce() -> Result<T>,
-) -> Result<T> {
+    body: impl FnOnce() -> Result<Numbers>,
+) -> Result<Numbers> {
     let worker = format!("[worker]\ncores = [{}]\nidle = \"{idle}\"\n", middle.cpu);
     let config = between([LEFT, RIGHT]) + &worker;
     let mut sluice = Sluice::start(&lab.dut, &middle.sluice, &config)?;
-    let outcome = body()?;
+    let mut numbers = body()?;
     sluice.ensure_sound()?;
+    numbers.extend(held::numbers(&sluice.stats()?));
     sluice.stop()?;
-    Ok(outcome)
+    Ok(numbers)
 }
 
 /// Has the kernel look at each packet that the ports receive on `cpu`, and not where it was sent (receive packet
@@ -143,35 +158,6 @@ fn kernel_threads(name: &str) -> Result<Vec<i32>> {
         fs::read_to_string(process.path().join("comm")).is_ok_and(|comm| comm.starts_with(name))
     });
     Ok(named.filter_map(|process| process.file_name().to_str()?.parse().ok()).collect())
-}
-
-/// Two lcores, of which the first only waits for the end.
-fn testpmd<T>(lab: &WireLab, middle: &Middle, body: impl FnOnce() -> Result<T>) -> Result<T> {
-    // It would keep what it says until there is a page of it.
-    let mut command = lab.dut.command("stdbuf");
-    command.args(["-oL", "dpdk-testpmd"]);
-    let port = |number, iface| format!("--vdev=net_af_xdp{number},iface={iface}");
-    let lcores = format!("--lcores=0@{},1@{}", middle.other, middle.cpu);
-    command.args([&lcores, &port(0, LEFT), &port(1, RIGHT)]);
-    // No huge pages and no devices of the machine: nothing of it is taken away.
-    command.args(["--no-huge", "--no-pci", "-m", "512", "--file-prefix=sluice-bench"]);
-    command.args(["--", "--forward-mode=io", "--port-topology=paired", "--auto-start"]);
-    // Several times what both ports' rings hold, and no more than memory without huge pages has room for.
-    command.arg("--total-num-mbufs=32768");
-    // It ends when there is nothing more to read.
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut testpmd = lab.dut.spawn(&mut command)?;
-    let stdout = testpmd.child().stdout.take().context("stdout was piped")?;
-    let mut lines = BufReader::new(stdout).lines();
-    let started = |line: &String| line.contains("io packet forwarding - ports=2");
-    let line = lines.by_ref().map_while(Result::ok).find(started);
-    ensure!(line.is_some(), "testpmd ended: its AF_XDP driver may be missing");
-    // It goes on printing and must not meet a closed pipe.
-    std::thread::spawn(move || lines.for_each(drop));
-    let outcome = body();
-    testpmd.signal(Signal::SIGINT)?;
-    testpmd.wait(std::time::Duration::from_secs(10))?;
-    outcome
 }
 
 #[cfg(test)]

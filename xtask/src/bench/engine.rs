@@ -23,7 +23,7 @@ pub(super) fn scenarios(context: &Context) -> Vec<Scenario> {
 fn scenario(context: &Context, name: String, what: String, states: Vec<State>) -> Scenario {
     let points = if context.quick { QUICK_FLOWS.to_vec() } else { FLOWS.to_vec() };
     let (unit, better, varies) = ("ns/packet", Better::Less, "flows");
-    Scenario { name, what, unit, better, varies, points, states }
+    Scenario { name, what, unit, better, varies, points, states, beside: &[] }
 }
 
 fn parse(context: &Context, burst: u64) -> Scenario {

@@ -53,7 +53,7 @@ fn scenario(context: &Context, name: &str, what: &str, states: Vec<State>) -> Sc
     let points = iperf::streams(context);
     let (name, what) = (name.to_owned(), what.to_owned());
     let (unit, better, varies) = ("GB/CPU-second", Better::More, "streams");
-    Scenario { name, what, unit, better, varies, points, states }
+    Scenario { name, what, unit, better, varies, points, states, beside: &[] }
 }
 
 fn state(name: &'static str, what: &'static str, carrier: Carrier, way: Way) -> State {

@@ -7,18 +7,24 @@
 //! | `scale` | what grows with flows, rules and workers, and what does not |
 //! | `raw` | the bare AF_XDP path |
 //! | `wire` | wire mode between two hosts |
+//! | `small` | small packets through it |
 //! | `latency` | round trips between them |
 //! | `host` | host mode against the kernel's own stack |
+//! | `offloads` | the kernel's offloads one by one beside it |
 //! | `iperf` | what both measure with |
 //! | `cpu` | what work cost the CPUs |
 //! | `between` | what may stand between them |
+//! | `testpmd` | of it, DPDK's |
+//! | `held` | what Sluice tells of its waiting |
 //! | `context` | what scenarios are made with: programs, CPUs, haste |
 //! | `program` | measuring programs: started on one CPU, and understood |
+//! | `spoken` | programs that go on: until they say that they are ready |
 //! | `dpdk` | the programs that need DPDK's libraries |
 //! | `pin` | on which CPU |
 //! | `rounds` | A B A B: the order in which states are measured |
 //! | `figures` | medians, spreads, ratios |
 //! | `distribution` | how many times are below which |
+//! | `beside` | what else tables show |
 //! | `results` | what is written to bench/results |
 //! | `machine` | where it was measured |
 //! | `table` | what is printed |
@@ -27,6 +33,7 @@
 //!
 //! A scenario is added by adding a function that makes it to [`GROUPS`]; all else follows.
 
+mod beside;
 mod between;
 mod context;
 mod cpu;
@@ -34,10 +41,12 @@ mod distribution;
 mod dpdk;
 mod engine;
 mod figures;
+mod held;
 mod host;
 mod iperf;
 mod latency;
 mod machine;
+mod offloads;
 mod page;
 mod pin;
 mod plot;
@@ -47,7 +56,10 @@ mod results;
 mod rounds;
 mod scale;
 mod scenario;
+mod small;
+mod spoken;
 mod table;
+mod testpmd;
 mod wire;
 
 use anyhow::{Result, ensure};
@@ -101,8 +113,10 @@ const GROUPS: &[fn(&Context) -> Vec<Scenario>] = &[
     scale::scenarios,
     raw::scenarios,
     wire::scenarios,
+    small::scenarios,
     latency::scenarios,
     host::scenarios,
+    offloads::scenarios,
 ];
 
 impl Bench {

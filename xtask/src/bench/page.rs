@@ -5,10 +5,9 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-use super::distribution;
 use super::results::{Measured, Results};
 use super::table::{is_there, not_run, ratio, value};
-use super::{machine, plot};
+use super::{beside, distribution, machine, plot};
 use crate::workspace;
 
 const FILE: &str = "docs/PERFORMANCE.md";
@@ -70,7 +69,12 @@ fn section(scenario: &Measured, plot: &str) -> String {
             .collect();
         text += &format!("| {}: {} |{cells}\n", state.name, state.what);
     }
-    text += &times(scenario);
+    if distribution::is_there(scenario) {
+        text += &below(distribution::head(), distribution::rows(scenario));
+    }
+    if beside::is_there(scenario) {
+        text += &below(beside::head(scenario), beside::rows(scenario));
+    }
     text += &format!("\n![{}](../{PLOTS}/{plot})\n", scenario.what);
     for state in scenario.states.iter().filter_map(not_run) {
         text += &format!("\n{state}\n");
@@ -78,15 +82,11 @@ fn section(scenario: &Measured, plot: &str) -> String {
     text
 }
 
-/// The distributions there are, below the table.
-fn times(scenario: &Measured) -> String {
-    if !distribution::is_there(scenario) {
-        return String::new();
-    }
-    let head = distribution::head();
+/// A further table.
+fn below(head: Vec<String>, rows: Vec<Vec<String>>) -> String {
     let rule = "---:|".repeat(head.len() - 1);
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-    let rows: String = distribution::rows(scenario).into_iter().map(line).collect();
+    let rows: String = rows.into_iter().map(line).collect();
     format!("\n{}|---|{rule}\n{rows}", line(head))
 }
 
@@ -114,6 +114,15 @@ mod tests {
     fn the_page_has_the_marks() {
         let page = fs::read_to_string(workspace::top().join(FILE)).unwrap();
         replaced(&page, "").unwrap();
+    }
+
+    #[test]
+    fn a_section_has_what_was_measured_beside() {
+        let text = section(&beside::tests::accompanied(), "x.svg");
+        for part in ["|  | Gbit/s | lost |", "| ours, 1 flows | 3.46 | – |"] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+        assert!(!text.contains("77.7") && !section(&sample(), "x.svg").contains("lost"));
     }
 
     #[test]

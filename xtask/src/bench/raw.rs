@@ -32,6 +32,7 @@ fn scenario(name: &'static str, what: &str) -> Scenario {
         varies: "bytes",
         points: SIZES.to_vec(),
         states,
+        beside: &[],
     }
 }
 

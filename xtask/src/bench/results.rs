@@ -37,6 +37,9 @@ pub(super) struct Measured {
     pub(super) varies: String,
     pub(super) states: Vec<Told>,
     pub(super) points: Vec<Point>,
+    /// Of what was measured beside the values, what tables show.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) beside: Vec<String>,
 }
 
 /// A state, and why there is nothing of it.

@@ -33,7 +33,7 @@ pub(super) fn measure(
 }
 
 fn scenario(scenario: Scenario, context: &Context, rounds: u32, bar: &ProgressBar) -> Measured {
-    let Scenario { name, what, unit, better, varies, points, states } = scenario;
+    let Scenario { name, what, unit, better, varies, points, states, beside } = scenario;
     bar.set_message(name.clone());
     let prepare = |state: State| {
         let prepared = bar.suspend(|| (state.prepare)(context));
@@ -51,7 +51,8 @@ fn scenario(scenario: Scenario, context: &Context, rounds: u32, bar: &ProgressBa
     }
     let states = states.into_iter().map(|state| state.told).collect();
     let (unit, varies) = (unit.to_owned(), varies.to_owned());
-    Measured { name, what, unit, better, varies, states, points: measured }
+    let beside = beside.iter().map(ToString::to_string).collect();
+    Measured { name, what, unit, better, varies, states, points: measured, beside }
 }
 
 /// All states at one point, by turns.
@@ -132,7 +133,8 @@ mod tests {
     fn measured(states: Vec<State>) -> Measured {
         let (name, what, points) = ("x-y".to_owned(), String::new(), vec![2, 4]);
         let better = Better::Less;
-        let one = Scenario { name, what, unit: "ns", better, varies: "flows", points, states };
+        let (unit, varies, beside) = ("ns", "flows", &["also"]);
+        let one = Scenario { name, what, unit, better, varies, points, states, beside };
         let context = Context::new(true).unwrap();
         measure(vec![one], &context, 3).unwrap().remove(0)
     }
@@ -145,7 +147,7 @@ mod tests {
         assert_eq!(*log.borrow(), "abababababab");
         let point = &measured.points[1];
         assert_eq!((point.at, point.values["b"].median, point.ratios["b"].median), (4, 12.0, 3.0));
-        assert_eq!(point.also["a"]["also"], 7.0);
+        assert_eq!((point.also["a"]["also"], &*measured.beside), (7.0, &["also".to_owned()][..]));
         assert!(!point.ratios.contains_key("a"));
     }
 

@@ -35,6 +35,7 @@ fn flows(context: &Context) -> Scenario {
         varies: "flows",
         points: if context.quick { QUICK_FLOWS.to_vec() } else { FLOWS.to_vec() },
         states: vec![sluice, dpdk.up_to(DPDK_FLOWS)],
+        beside: &[],
     }
 }
 
@@ -83,6 +84,7 @@ fn by_rules(name: &str, what: &str, states: [State; 2]) -> Scenario {
         varies: "rules",
         points: RULES.to_vec(),
         states: states.into(),
+        beside: &[],
     }
 }
 
@@ -123,6 +125,7 @@ fn workers() -> Scenario {
                 Ok(numbers)
             }),
         ],
+        beside: &[],
     }
 }
 
@@ -190,6 +193,7 @@ fn by_memory(name: &str, what: &str, points: [u64; 4], states: [State; 2]) -> Sc
         varies: "flows",
         points: points.into(),
         states: states.into(),
+        beside: &[],
     }
 }
 

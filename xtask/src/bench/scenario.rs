@@ -21,6 +21,8 @@ pub(super) struct Scenario {
     pub(super) points: Vec<u64>,
     /// The first is what all others are compared with: Sluice.
     pub(super) states: Vec<State>,
+    /// Of the numbers that are recorded, those that are shown, too.
+    pub(super) beside: &'static [&'static str],
 }
 
 /// Which of two results is the better one.

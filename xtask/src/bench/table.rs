@@ -2,9 +2,9 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::distribution;
 use super::figures::Figures;
 use super::results::{Measured, Point, Told};
+use super::{beside, distribution};
 
 /// A scenario as text.
 pub(super) fn of(scenario: &Measured) -> String {
@@ -21,17 +21,25 @@ pub(super) fn of(scenario: &Measured) -> String {
     }
     let missing = scenario.states.iter().filter_map(|state| Some(format!("\n{}", not_run(state)?)));
     let head = format!("{}: {}, {}", scenario.name, scenario.what, scenario.unit);
-    format!("{head}\n{table}{}{}", times(scenario), missing.collect::<String>())
+    format!("{head}\n{table}{}{}", more(scenario), missing.collect::<String>())
 }
 
-/// The distributions there are, below the table.
-fn times(scenario: &Measured) -> String {
-    if !distribution::is_there(scenario) {
-        return String::new();
+/// The distributions there are, and what else is to be shown, below the table.
+fn more(scenario: &Measured) -> String {
+    let mut text = String::new();
+    if distribution::is_there(scenario) {
+        text += &below(distribution::head(), distribution::rows(scenario));
     }
+    if beside::is_there(scenario) {
+        text += &below(beside::head(scenario), beside::rows(scenario));
+    }
+    text
+}
+
+fn below(head: Vec<String>, rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_FULL_CONDENSED).set_header(distribution::head());
-    table.add_rows(distribution::rows(scenario));
+    table.load_preset(presets::UTF8_FULL_CONDENSED).set_header(head);
+    table.add_rows(rows);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -102,7 +110,15 @@ pub(super) mod tests {
             varies: "flows".into(),
             states: vec![told("ours", None), told("theirs", None), told("dpdk", Some("apt it"))],
             points: vec![point(1), point(512)],
+            beside: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_was_measured_beside_has_a_table_of_its_own() {
+        let table = of(&beside::tests::accompanied());
+        assert!(table.contains("3.46") && table.contains("lost"), "{table}");
+        assert!(!table.contains("77.7") && !of(&sample()).contains("lost"), "{table}");
     }
 
     #[test]

@@ -5,14 +5,15 @@
 
 use std::net::IpAddr;
 
-use anyhow::{Result, ensure};
-use sluice_lab::{A_V4, B_V4, B_V6, Iperf, Namespace, WireLab, WireWiring};
+use anyhow::Result;
+use sluice_lab::{A_V4, B_V4, B_V6, Iperf, Namespace};
 
-use super::between::{Between, Middle};
+use super::between::{Between, Middle, lab};
 use super::context::Context;
 use super::iperf::{self, PORT};
 use super::pin;
 use super::scenario::{Better, Measure, Numbers, Scenario, State, VALUE, numbers};
+use super::testpmd::Testpmd;
 
 /// All of them.
 pub(super) fn scenarios(context: &Context) -> Vec<Scenario> {
@@ -34,8 +35,21 @@ fn tcp4(context: &Context) -> Scenario {
         state("sluice", "wire mode", Between::Sluice, transfer),
         state("bridge", "the kernel's bridge", Between::Bridge, transfer),
         state("bridge-gro", "the same, merging", Between::BridgeMerging, transfer),
-        state("router-gro", "the kernel's router, merging", Between::RouterMerging, transfer),
-        state("testpmd", "DPDK's io forwarding on AF_XDP", Between::Testpmd, transfer),
+        state("router", "the kernel's router", Between::Router, transfer),
+        state("router-gro", "the same, merging", Between::RouterMerging, transfer),
+        state("testpmd", "DPDK's io forwarding on AF_XDP", Between::Testpmd(Testpmd::Io), transfer),
+        state(
+            "testpmd-csum",
+            "its GRO and GSO on AF_XDP, whose driver names no packet's type, so that nothing merges",
+            Between::Testpmd(Testpmd::Csum),
+            transfer,
+        ),
+        state(
+            "testpmd-tap",
+            "its GRO and GSO on TAP devices, bridged to the wires",
+            Between::Testpmd(Testpmd::Tap),
+            transfer,
+        ),
     ];
     scenario(context, "wire-tcp4", "iperf3 over IPv4, MTU 1,500 on both sides", states)
 }
@@ -46,7 +60,7 @@ fn tcp6(context: &Context) -> Scenario {
         state("sluice", "wire mode", Between::Sluice, transfer),
         state("bridge", "the kernel's bridge", Between::Bridge, transfer),
         state("bridge-gro", "the same, merging", Between::BridgeMerging, transfer),
-        state("testpmd", "DPDK's io forwarding on AF_XDP", Between::Testpmd, transfer),
+        state("testpmd", "DPDK's io forwarding on AF_XDP", Between::Testpmd(Testpmd::Io), transfer),
     ];
     scenario(context, "wire-tcp6", "iperf3 over IPv6, MTU 1,500 on both sides", states)
 }
@@ -74,15 +88,14 @@ fn unequal(transfer: Transfer) -> Vec<State> {
 fn scenario(context: &Context, name: &str, what: &str, states: Vec<State>) -> Scenario {
     let points = iperf::streams(context);
     let (name, what) = (name.to_owned(), what.to_owned());
-    Scenario { name, what, unit: "Gbit/s", better: Better::More, varies: "streams", points, states }
+    let (unit, better, varies) = ("Gbit/s", Better::More, "streams");
+    Scenario { name, what, unit, better, varies, points, states, beside: &[] }
 }
 
 fn state(name: &'static str, what: &'static str, between: Between, transfer: Transfer) -> State {
     State::new(name, what, move |context| {
         between.ensure_there()?;
-        let [cpu, other] = [0, 1].map(|number| context.cpu(number));
-        ensure!(cpu != other, "one CPU only: what forwards is to have one and the hosts another");
-        let middle = Middle { sluice: context.sluice()?, cpu, other };
+        let middle = Middle::of(context)?;
         let seconds = context.seconds();
         Ok(Box::new(move |streams| transfer.measure(between, &middle, streams, seconds)) as Measure)
     })
@@ -97,8 +110,7 @@ impl Transfer {
         streams: u64,
         seconds: u64,
     ) -> Result<Numbers> {
-        let wiring = WireWiring { queues: 1, mtu: self.mtu, gro: true, ..WireWiring::default() };
-        let lab = WireLab::wired(wiring)?;
+        let lab = lab(self.mtu)?;
         let (client, server) = if self.from_a { (&lab.a, &lab.b) } else { (&lab.b, &lab.a) };
         between.forward(&lab, middle, || {
             pin::to(middle.other, || self.iperf(client, server, streams, seconds))?

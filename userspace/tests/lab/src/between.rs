@@ -126,7 +126,7 @@ impl WireLab {
     /// # Errors
     /// Where the kernel has no bridge.
     pub fn bridge(&self) -> Result<Bridge<'_>> {
-        Bridge::new(&self.dut, [LEFT, RIGHT])
+        Bridge::over(&self.dut, "bridge0", [LEFT, RIGHT])
     }
 
     /// Lets the kernel route IPv4, for comparison, until the value goes.

@@ -7,23 +7,26 @@ use anyhow::Result;
 
 use crate::Namespace;
 
-const BRIDGE: &str = "bridge0";
-
 /// A bridge of the kernel over two ports; removed when the value goes.
 #[derive(Debug)]
 pub struct Bridge<'n> {
     host: &'n Namespace,
+    name: &'n str,
 }
 
 impl<'n> Bridge<'n> {
-    /// It forwards at once, and all there is: no spanning tree, no snooping of multicast groups.
-    pub(crate) fn new(host: &'n Namespace, [left, right]: [&str; 2]) -> Result<Self> {
+    /// One called `name` on `host`. It forwards at once, and all there is: no spanning tree, no snooping of multicast
+    /// groups.
+    ///
+    /// # Errors
+    /// Where the kernel has no bridge, or no such port.
+    pub fn over(host: &'n Namespace, name: &'n str, [left, right]: [&str; 2]) -> Result<Self> {
         let options = "type bridge stp_state 0 forward_delay 0 mcast_snooping 0";
-        host.ip(&format!("link add {BRIDGE} {options}"))?;
-        let bridge = Self { host };
+        host.ip(&format!("link add {name} {options}"))?;
+        let bridge = Self { host, name };
         host.run(no_filter)?;
         host.ip_batch(&format!(
-            "link set {BRIDGE} addrgenmode none\nlink set {left} master {BRIDGE}\nlink set {right} master {BRIDGE}\nlink set {BRIDGE} up\n"
+            "link set {name} addrgenmode none\nlink set {left} master {name}\nlink set {right} master {name}\nlink set {name} up\n"
         ))?;
         Ok(bridge)
     }
@@ -44,6 +47,6 @@ fn no_filter() -> Result<()> {
 impl Drop for Bridge<'_> {
     fn drop(&mut self) {
         // Where it fails, the namespace has gone and the bridge with it.
-        let _ = self.host.ip(&format!("link delete {BRIDGE}"));
+        let _ = self.host.ip(&format!("link delete {}", self.name));
     }
 }

@@ -95,7 +95,7 @@ pub use owner::sweep;
 pub use process::Process;
 pub use router::Router;
 pub use sluice::Sluice;
-pub use stats::{Carried, Stats};
+pub use stats::{Carried, Held, Stats};
 pub use stream::{Sender, Stream};
 pub use tap::{Seen, Tap};
 pub use tcp::{connect, mss, resent};

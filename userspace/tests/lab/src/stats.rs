@@ -32,6 +32,17 @@ pub struct Carried {
     pub to_kernel: u64,
 }
 
+/// How long trains were held for their next packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Trains that were held at all.
+    pub trains: u64,
+    /// Half of them for no longer.
+    pub p50: Duration,
+    /// 99 % of them for no longer.
+    pub p99: Duration,
+}
+
 impl Carried {
     /// Packets in a super-packet to the host, on average.
     #[must_use]
@@ -126,6 +137,18 @@ impl Stats {
     pub fn cpu(&self) -> Vec<Duration> {
         let used = |worker: &Value| worker["cpu_ms"].as_u64().map(Duration::from_millis);
         self.workers().filter_map(used).collect()
+    }
+
+    /// How long each worker held trains for their next packet.
+    #[must_use]
+    pub fn held(&self) -> Vec<Held> {
+        let held = |worker: &Value| {
+            let told = &worker["held"];
+            let time = |name: &str| told[name].as_u64().map(Duration::from_nanos);
+            let trains = told["count"].as_u64()?;
+            Some(Held { trains, p50: time("p50_ns")?, p99: time("p99_ns")? })
+        };
+        self.workers().filter_map(held).collect()
     }
 
     /// How often the XDP program decided for this reason.
@@ -238,6 +261,14 @@ mod tests {
         assert_eq!((a - b).received_packets, 14);
         assert_eq!(two.drops(), BTreeMap::from([("rx_ring_full".to_owned(), 2)]));
         assert_eq!(stats().crossed(), [Crossed::default(); 2], "in host mode");
+    }
+
+    #[test]
+    fn each_worker_tells_how_long_it_held() {
+        let held = serde_json::json!({ "count": 3, "p50_ns": 2_000, "p99_ns": 30_000 });
+        let two = Stats(serde_json::json!({ "workers": [{ "held": held }, {}] }));
+        let (p50, p99) = (Duration::from_micros(2), Duration::from_micros(30));
+        assert_eq!(two.held(), [Held { trains: 3, p50, p99 }]);
     }
 
     #[test]
