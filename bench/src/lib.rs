@@ -27,7 +27,7 @@
 //! | [`until`] | when to stop |
 //! | [`link`] | AF_XDP sockets on an interface, with or without steering |
 //! | [`generate`] | the generator, on a transmit ring |
-//! | [`live`] | the generator that has the kernel repeat packets |
+//! | [`live`] | the generator that has the kernel repeat one packet |
 //! | [`pktgen`] | the kernel's generator |
 //! | [`sink`] | the sink, on receive rings or a packet socket |
 //! | [`round_trip`] | requests, their answers, and the time between |

@@ -1,6 +1,6 @@
-//! The generator that has the kernel repeat packets (`BPF_F_TEST_XDP_LIVE_FRAMES`, Linux 5.18).
+//! The generator that has the kernel repeat one packet (`BPF_F_TEST_XDP_LIVE_FRAMES`, Linux 5.18).
 //!
-//! It is the fastest there is without hardware: no skb, no socket and no copy. The packets of a turn are all the same, so
+//! It is the fastest there is without hardware: no skb, no socket and no copy. All its packets are the same, so
 //! there is nothing to tell losses by.
 
 use std::time::Duration;
@@ -22,8 +22,7 @@ const AT_ONCE: u64 = 1 << 15;
 /// Larger than any packet that fits a page.
 const MTU: u32 = 9_216;
 
-/// Has the kernel send packets of `traffic` out of the interface, each `turn` times before the next one; without a
-/// `turn` the first one again and again.
+/// Has the kernel send the next packet of `traffic` out of the interface, again and again.
 ///
 /// The other end of a veth pair takes such packets only with an XDP program, such as the sink's, or with GRO.
 ///
@@ -32,37 +31,27 @@ const MTU: u32 = 9_216;
 ///
 /// # Panics
 /// Never.
-pub fn generate(
-    wanted: &Wanted,
-    traffic: &mut Traffic,
-    amount: Amount,
-    turn: Option<u64>,
-) -> Result<GenReport> {
+pub fn generate(wanted: &Wanted, traffic: &mut Traffic, amount: Amount) -> Result<GenReport> {
     let index = wanted.index()?;
     let mut steering = Steering::load()?;
     // Nothing is steered: the program forwards everything, as it does in wire mode without a worker.
     steering.set_rules(&[], Duration::from_secs(1))?;
     steering.set_peer(Some(Peer { index, mtu: MTU }))?;
-    let turn = turn.unwrap_or(u64::MAX);
     let mut packet = vec![0; traffic.longest()];
-    let (mut len, mut left) = (0, 0);
+    let len = traffic.write(0, &mut packet);
     let begin = clock::now();
     let pace = Pace::new(begin, amount.rate);
     let until = Until::new(amount.count, amount.seconds, begin);
-    let (mut sent, mut bytes, mut now) = (0, 0, begin);
+    let (mut sent, mut now) = (0, begin);
     while !until.is_over(sent, now) {
-        if left == 0 {
-            (len, left) = (traffic.write(0, &mut packet), turn);
-        }
-        let wanted = pace.due(now).saturating_sub(sent).min(AT_ONCE).min(left);
+        let wanted = pace.due(now).saturating_sub(sent).min(AT_ONCE);
         let repeat = until.allows(wanted, sent, now);
         if repeat > 0 {
-            let times = u32::try_from(repeat).expect("no more than at once");
-            steering.run_live(&packet[..len], index, times).context("--live-frames")?;
-            (sent, left) = (sent + repeat, left - repeat);
-            bytes += repeat * len as u64;
+            let repeat = u32::try_from(repeat).expect("no more than at once");
+            steering.run_live(&packet[..len], index, repeat).context("--live-frames")?;
+            sent += u64::from(repeat);
         }
         now = clock::now();
     }
-    Ok(GenReport::new(sent, bytes, clock::seconds(begin, now), 0))
+    Ok(GenReport::new(sent, sent * len as u64, clock::seconds(begin, now), 0))
 }

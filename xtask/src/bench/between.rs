@@ -122,10 +122,15 @@ fn packets_on(lab: &WireLab, cpu: usize) -> Result<()> {
     Ok(())
 }
 
-/// Has the kernel merge what the ports receive, in threads of its own on `cpu` (threaded NAPI,
-/// `Documentation/networking/napi.rst`).
+/// Has the kernel merge what the ports receive, on `cpu`.
 fn merging_on(lab: &WireLab, cpu: usize) -> Result<()> {
     lab.merge()?;
+    receive_on(lab, cpu)
+}
+
+/// Has the kernel take what comes out of the ports' rings in threads of its own on `cpu`, and not where it was sent
+/// (threaded NAPI, `Documentation/networking/napi.rst`). There is a ring where GRO is on or an XDP program attached.
+pub(super) fn receive_on(lab: &WireLab, cpu: usize) -> Result<()> {
     for port in [LEFT, RIGHT] {
         write(lab, &format!("/sys/class/net/{port}/threaded"), "1")?;
         let threads = kernel_threads(&format!("napi/{port}-"))?;

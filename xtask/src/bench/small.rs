@@ -1,7 +1,8 @@
 //! Small packets through wire mode: what arrives of more than can be forwarded.
 //!
-//! Host `a` has the kernel repeat packets, which costs its CPU less than forwarding them costs the other. Host `b` counts
-//! what its interface receives and throws it away at once: the packets are for nobody.
+//! Host `a` puts them into a transmit ring, which costs its CPU less than forwarding costs the other one: receiving them
+//! is that one's work, too, in threads of the kernel. Host `b` counts what its interface receives and throws it away at
+//! once: the packets are for nobody.
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -11,15 +12,13 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use sluice_lab::{A, A_V4, B, B_V4, LEFT, Namespace, RIGHT, WireLab, wait_until};
 
-use super::between::{Between, Middle, lab};
+use super::between::{Between, Middle, lab, receive_on};
 use super::context::Context;
 use super::pin;
 use super::scenario::{Better, Measure, Numbers, Scenario, State, VALUE, numbers};
 use super::testpmd::Testpmd;
 
 const FLOWS: [u64; 2] = [1, 64];
-/// Packets of a flow that come one after the other. Fewer would be bound by how often the kernel can be asked.
-const TRAIN: u64 = 64;
 /// Nobody's link address: a bridge sends it everywhere, and a host has nothing to do with it.
 const NOBODY: &str = "02:00:00:00:00:99";
 /// How long the first packet may take, and what is sent beyond what is measured.
@@ -37,8 +36,8 @@ pub(super) fn scenarios(context: &Context) -> Vec<Scenario> {
         points: if context.quick { FLOWS[..1].to_vec() } else { FLOWS.to_vec() },
         states: vec![
             state("sluice", "wire mode", Between::Sluice),
-            state("bridge", "the kernel's bridge, in threads", Between::BridgeMerging),
-            state("router", "the kernel's router, in threads", Between::RouterMerging),
+            state("bridge", "the kernel's bridge", Between::BridgeMerging),
+            state("router", "the kernel's router", Between::RouterMerging),
             state("testpmd", "DPDK's io forwarding on AF_XDP", Between::Testpmd(Testpmd::Io)),
         ],
         beside: &[SENT],
@@ -62,6 +61,7 @@ fn state(name: &'static str, what: &'static str, between: Between) -> State {
         Ok(Box::new(move |flows| {
             let lab = lab([1500; 2])?;
             between.forward(&lab, &middle, || {
+                receive_on(&lab, middle.cpu)?;
                 let to = next_hop(&lab, between)?;
                 pin::to(middle.other, || load.measure(&lab, flows, &to))?
             })
@@ -92,7 +92,7 @@ impl Load {
 
     /// Packets a second that are sent.
     fn send(&self, host: &Namespace, flows: u64, to: &str) -> Result<f64> {
-        let load = format!("--live-frames --size 64 --flows {flows} --train {TRAIN}");
+        let load = format!("--size 64 --flows {flows}");
         let seconds = self.seconds + MORE;
         let ends = format!("--from {A_V4} --to {B_V4} --mac {to} --seconds {seconds}");
         let program = self.program.to_str().context("a path of text")?;

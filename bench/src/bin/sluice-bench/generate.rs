@@ -27,7 +27,6 @@ use super::interface::{Interface, seconds};
   sluice-bench gen --iface eth1 --imix --to 192.0.2.2 --mac 02:00:00:00:00:01
   sluice-bench gen --iface eth1 --pcap capture.pcap                    a capture, again and again
   sluice-bench gen --iface eth1 --live-frames --seconds 5              one packet, by the kernel
-  sluice-bench gen --iface eth1 --live-frames --flows 64 --train 64    64 of them, each 64 times
 
 Sizes are those in memory: with the link header, without the frame check sequence.")]
 pub(super) struct Args {
@@ -78,8 +77,7 @@ pub(super) struct Args {
     /// The core to run on.
     #[arg(long)]
     core: Option<usize>,
-    /// Have the kernel repeat the first packet (Linux 5.18), or --train times that of each flow: the fastest, and the
-    /// repetitions do not differ.
+    /// Have the kernel repeat the first packet (Linux 5.18): the fastest, and no two packets differ.
     #[arg(long, conflicts_with = "pktgen")]
     live_frames: bool,
     /// Use the kernel's pktgen, where it has it.
@@ -105,7 +103,7 @@ pub(super) fn execute(args: &Args) -> Result<()> {
         ensure!(args.kind == Protocol::Udp, "--pktgen: pktgen knows only --kind udp");
         pktgen(&wanted.iface, args.core.unwrap_or(0), &args.load()?, amount)?
     } else if args.live_frames {
-        live::generate(&wanted, &mut args.traffic()?, amount, args.turn())?
+        live::generate(&wanted, &mut args.traffic()?, amount)?
     } else {
         generate(&wanted, args.queue, &mut args.traffic()?, amount)?
     };
@@ -118,11 +116,6 @@ impl Args {
             Some(file) => Traffic::replayed(file),
             None => Traffic::made(self.load()?),
         }
-    }
-
-    /// How often the kernel is to repeat a packet; those of several flows come in turn.
-    fn turn(&self) -> Option<u64> {
-        (self.live_frames && self.flows > 1).then_some(self.train.into())
     }
 
     fn load(&self) -> Result<Load> {
@@ -138,7 +131,7 @@ impl Args {
             common: Common { macs, destination, kind },
             source: self.from.unwrap_or(from),
             flows: self.flows,
-            train: self.turn().map_or(self.train, |_| 1),
+            train: self.train,
             sizes: if self.imix { IMIX.to_vec() } else { vec![self.size] },
         })
     }
