@@ -73,9 +73,6 @@ use sluice_common::testing::Packet;
 /// Payload of a full-size packet on Ethernet with timestamps.
 pub const MSS: usize = 1448;
 
-/// Times beyond this, in nanoseconds, are recorded as this: ten seconds.
-const LONGEST: u64 = 10_000_000_000;
-
 /// A packet and what its sender sends after it, `packets` of them.
 #[must_use]
 pub fn in_order(first: &Packet, packets: usize) -> Vec<Vec<u8>> {

@@ -124,6 +124,12 @@ pub struct Latency {
     pub max_ns: u64,
 }
 
+/// For times up to ten seconds: what takes longer is recorded as that.
+pub(crate) fn times() -> Histogram<u64> {
+    const LONGEST: u64 = 10_000_000_000;
+    Histogram::new_with_max(LONGEST, 3).expect("within what it can do")
+}
+
 impl Latency {
     /// Of these times; none where there are none.
     #[must_use]

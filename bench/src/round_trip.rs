@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
 
-use crate::report::{Latency, PingReport};
+use crate::clock;
+use crate::report::{Latency, PingReport, times};
 use crate::until::{self, Until};
-use crate::{LONGEST, clock};
 
 /// Bytes of the number that a request begins with.
 pub const LEAST: usize = 8;
@@ -47,7 +47,7 @@ pub fn ask(asking: &Asking) -> Result<PingReport> {
     };
     let socket = UdpSocket::bind((any, 0)).context("cannot make a socket")?;
     socket.connect(asking.to).with_context(|| format!("no way to {}", asking.to))?;
-    let mut asker = Asker { socket, buffer: vec![0; asking.size], times: histogram(), lost: 0 };
+    let mut asker = Asker { socket, buffer: vec![0; asking.size], times: times(), lost: 0 };
     let begin = clock::now();
     let until = Until::new(asking.bounds.0, asking.bounds.1, begin);
     let (mut sent, mut due) = (0, begin);
@@ -143,10 +143,6 @@ fn pause_until(due: u64) {
     std::thread::sleep(Duration::from_nanos(due.saturating_sub(clock::now())));
 }
 
-fn histogram() -> Histogram<u64> {
-    Histogram::new_with_max(LONGEST, 3).expect("within what it can do")
-}
-
 #[cfg(test)]
 mod tests {
     use std::thread;
@@ -199,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_distribution_grows_to_its_end() {
-        let mut times = histogram();
+        let mut times = times();
         assert_eq!(distribution(&times), []);
         (1..=1000).for_each(|time| times.record(time).unwrap());
         let told = distribution(&times);

@@ -2,10 +2,10 @@
 
 use hdrhistogram::Histogram;
 
-use crate::report::{FlowReport, Latency, SinkReport};
+use crate::report::{FlowReport, Latency, SinkReport, times};
 use crate::template::stamp_of;
 use crate::window::{Counts, Window};
-use crate::{LONGEST, clock, stamp::Stamp};
+use crate::{clock, stamp::Stamp};
 
 /// Most flows that are told apart, so that a strange stamp cannot take all memory.
 const MOST_FLOWS: u32 = 1 << 20;
@@ -24,7 +24,7 @@ pub struct Tally {
 
 impl Default for Tally {
     fn default() -> Self {
-        let latency = Histogram::new_with_max(LONGEST, 3).expect("within what it can do");
+        let latency = times();
         let (packets, bytes, unstamped, times, flows) = (0, 0, 0, None, Vec::new());
         Self { packets, bytes, unstamped, times, flows, latency }
     }

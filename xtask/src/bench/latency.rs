@@ -1,7 +1,7 @@
 //! Round trips through what stands between two hosts: while nothing else is sent, and beside a transfer.
 
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::thread;
 
@@ -100,7 +100,7 @@ fn measure(
 
 /// Answers on `host` at `address` from now on.
 pub(super) fn echo(host: &Namespace, program: &Path, address: Ipv4Addr) -> Result<Process> {
-    let mut command = host.command(PathBuf::from(program));
+    let mut command = host.command(program);
     command.arg("echo").arg(format!("{address}:{ECHO}")).stderr(Stdio::piped());
     let mut echo = host.spawn(&mut command)?;
     let stderr = echo.child().stderr.take().context("stderr was piped")?;

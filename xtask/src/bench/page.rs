@@ -6,8 +6,8 @@ use std::fs;
 use anyhow::{Context, Result};
 
 use super::results::{Measured, Results};
-use super::table::{is_there, not_run, ratio, value};
-use super::{beside, distribution, machine, plot};
+use super::table::{further, is_there, not_run, ratio, value};
+use super::{machine, plot};
 use crate::workspace;
 
 const FILE: &str = "docs/PERFORMANCE.md";
@@ -69,12 +69,7 @@ fn section(scenario: &Measured, plot: &str) -> String {
             .collect();
         text += &format!("| {}: {} |{cells}\n", state.name, state.what);
     }
-    if distribution::is_there(scenario) {
-        text += &below(distribution::head(), distribution::rows(scenario));
-    }
-    if beside::is_there(scenario) {
-        text += &below(beside::head(scenario), beside::rows(scenario));
-    }
+    text.extend(further(scenario).map(|(head, rows)| below(head, rows)));
     text += &format!("\n![{}](../{PLOTS}/{plot})\n", scenario.what);
     for state in scenario.states.iter().filter_map(not_run) {
         text += &format!("\n{state}\n");
@@ -99,6 +94,7 @@ fn replaced(page: &str, text: &str) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::beside::tests::accompanied;
     use super::super::table::tests::sample;
     use super::*;
 
@@ -118,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_section_has_what_was_measured_beside() {
-        let text = section(&beside::tests::accompanied(), "x.svg");
+        let text = section(&accompanied(), "x.svg");
         for part in ["|  | Gbit/s | lost |", "| ours, 1 flows | 3.46 | – |"] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }

@@ -8,35 +8,33 @@ use super::{beside, distribution};
 
 /// A scenario as text.
 pub(super) fn of(scenario: &Measured) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_FULL_CONDENSED).set_header(header(scenario));
-    for state in scenario.states.iter().filter(|state| is_there(scenario, state)) {
+    let states = scenario.states.iter().filter(|state| is_there(scenario, state));
+    let row = |state: &Told| {
         let first = vec![state.name.clone()];
         let points =
             scenario.points.iter().flat_map(|point| [value(point, state), ratio(point, state)]);
-        table.add_row(first.into_iter().chain(points).collect::<Vec<_>>());
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+        first.into_iter().chain(points).collect()
+    };
+    let first = (header(scenario), states.map(row).collect());
+    let tables = [first].into_iter().chain(further(scenario)).map(drawn);
     let missing = scenario.states.iter().filter_map(|state| Some(format!("\n{}", not_run(state)?)));
     let head = format!("{}: {}, {}", scenario.name, scenario.what, scenario.unit);
-    format!("{head}\n{table}{}{}", more(scenario), missing.collect::<String>())
+    [head].into_iter().chain(tables).chain(missing).collect()
 }
 
-/// The distributions there are, and what else is to be shown, below the table.
-fn more(scenario: &Measured) -> String {
-    let mut text = String::new();
-    if distribution::is_there(scenario) {
-        text += &below(distribution::head(), distribution::rows(scenario));
-    }
-    if beside::is_there(scenario) {
-        text += &below(beside::head(scenario), beside::rows(scenario));
-    }
-    text
+/// Names of the columns, and the rows.
+type Cells = (Vec<String>, Vec<Vec<String>>);
+
+/// The tables below that of the values: distributions, and what else is to be shown.
+pub(super) fn further(scenario: &Measured) -> impl Iterator<Item = Cells> {
+    let times = distribution::is_there(scenario)
+        .then(|| (distribution::head(), distribution::rows(scenario)));
+    let others =
+        beside::is_there(scenario).then(|| (beside::head(scenario), beside::rows(scenario)));
+    times.into_iter().chain(others)
 }
 
-fn below(head: Vec<String>, rows: Vec<Vec<String>>) -> String {
+fn drawn((head, rows): Cells) -> String {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_FULL_CONDENSED).set_header(head);
     table.add_rows(rows);
