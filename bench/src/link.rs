@@ -10,7 +10,7 @@ use core_affinity::CoreId;
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::LinkAddr;
-use sluice::config::{XdpMode, ZeroCopy};
+use sluice::config::{Transmit, XdpMode, ZeroCopy};
 use sluice::control::nic::rss;
 use sluice::steer::{Attached, Steering, insert_socket};
 use sluice::xsk::{Beat, FrameCount, Heartbeat, QueueConfig, RingSize, Umem};
@@ -45,6 +45,7 @@ impl Wanted {
             queue,
             ring: ring(),
             zero_copy: self.zero_copy,
+            transmit: Transmit::Ring,
             multi_buffer: false,
             busy_poll: None,
         }

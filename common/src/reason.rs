@@ -181,6 +181,8 @@ reasons! {
         TooManyPieces = "too_many_pieces",
         /// The TUN device refused the packet.
         TunRefused = "tun_refused",
+        /// The kernel did not take the packet on its way out through a packet socket, or had no room to queue it.
+        SocketRefused = "socket_refused",
         /// The TUN device is gone or down.
         TunGone = "tun_gone",
         /// S15: a vnet header that disagrees with its packet: lengths beyond the packet, `gso_size` 0.

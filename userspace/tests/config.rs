@@ -117,6 +117,7 @@ const KEYS: &[(&str, &str, &str, &str, &str)] = &[
     ("port", "queues", "true", "[64]", "from 0 to 63"),
     ("port", "xdp", "1", "\"driver\"", "not \"auto\", \"native\" or \"generic\""),
     ("port", "zero_copy", "true", "\"yes\"", "not \"auto\", \"always\" or \"never\""),
+    ("port", "transmit", "false", "\"both\"", "not \"auto\", \"ring\" or \"socket\""),
     ("port", "frames", "\"many\"", "2097152", "from 128 to 1048576"),
     ("port", "ring", "1.5", "32", "from 64 to 32768"),
     ("port", "busy_poll", "\"on\"", "", ""),

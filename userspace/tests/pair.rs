@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use sluice::config::{Idle, XdpMode, ZeroCopy};
+use sluice::config::{Idle, Transmit, XdpMode, ZeroCopy};
 use sluice::pipeline::{
     Answers, End, NoHost, Report, WireConfig, WireHandle, WireHelper, WireWorker,
 };
@@ -52,6 +52,7 @@ fn wanted(iface: &str, multi_buffer: bool) -> QueueConfig {
         queue: 0,
         ring: RingSize::new(RING).unwrap(),
         zero_copy: ZeroCopy::Never,
+        transmit: Transmit::Ring,
         multi_buffer,
         busy_poll: None,
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sluice::port::{HostPort, Received, Sent};
+use sluice::port::{HostPort, Received, Sent, SuperPort};
 use sluice::tun::{Device, Offloads, Queue, RECEIVE_BUFFER, Settings, TunError};
 use sluice_lab::{Namespace, wait_until};
 

@@ -10,7 +10,7 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt,
     sockopt,
 };
-use sluice::port::{HostPort, Received, Sent};
+use sluice::port::{HostPort, Received, Sent, SuperPort};
 use sluice::tun::{Control, Device, Offloads, Queue, RECEIVE_BUFFER, Settings};
 use sluice_common::offload::{
     ChecksumMode, Coalescer, GroConfig, GsoType, Segmenter, Train, VnetHeader,

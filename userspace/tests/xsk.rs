@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::time::{ClockId, clock_gettime};
-use sluice::config::{Idle, XdpMode, ZeroCopy};
+use sluice::config::{Idle, Transmit, XdpMode, ZeroCopy};
 use sluice::pipeline::{End, Worker, WorkerConfig};
 use sluice::port::{FramePort, Liveness, Rings};
 use sluice::sim::{FixedHops, MemHost, Talker};
@@ -50,6 +50,7 @@ fn wanted() -> QueueConfig {
         queue: 0,
         ring: RingSize::new(RING).unwrap(),
         zero_copy: ZeroCopy::Auto,
+        transmit: Transmit::Ring,
         multi_buffer: false,
         busy_poll: None,
     }

@@ -156,6 +156,16 @@ impl VnetHeader {
         [self.flags, self.gso_type, h0, h1, g0, g1, s0, s1, o0, o1]
     }
 
+    /// The same for a packet that has `link` bytes of link header before it.
+    #[inline]
+    #[must_use]
+    pub const fn behind(self, link: u16) -> Self {
+        // Without a checksum to make, nobody asks where it begins.
+        let moved = if self.needs_csum() { link } else { 0 };
+        let hdr_len = if self.hdr_len == 0 { 0 } else { self.hdr_len.saturating_add(link) };
+        Self { hdr_len, csum_start: self.csum_start.saturating_add(moved), ..self }
+    }
+
     /// Whether the checksum is to be completed.
     #[inline]
     #[must_use]

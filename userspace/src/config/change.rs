@@ -60,14 +60,25 @@ impl Config {
 }
 
 fn port(changes: &mut Changes, index: usize, old: &Port, new: &Port) {
-    let Port { iface, queues, rss, xdp, zero_copy, frames, ring, busy_poll, busy_poll_budget } =
-        old;
+    let Port {
+        iface,
+        queues,
+        rss,
+        xdp,
+        zero_copy,
+        transmit,
+        frames,
+        ring,
+        busy_poll,
+        busy_poll_budget,
+    } = old;
     let mut fixed = |key, same| changes.fixed(format!("port[{index}].{key}"), same);
     fixed("iface", *iface == new.iface);
     fixed("queues", *queues == new.queues);
     fixed("rss", *rss == new.rss);
     fixed("xdp", *xdp == new.xdp);
     fixed("zero_copy", *zero_copy == new.zero_copy);
+    fixed("transmit", *transmit == new.transmit);
     fixed("frames", *frames == new.frames);
     fixed("ring", *ring == new.ring);
     fixed("busy_poll", *busy_poll == new.busy_poll);

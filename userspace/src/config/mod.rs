@@ -26,7 +26,7 @@ pub use error::{ConfigError, Problem};
 pub use features::OWN_FEATURES;
 pub use model::{
     Config, Control, Cores, Flush, Host, Idle, Links, Mode, Offload, Port, PortRange, Proto,
-    Queues, Routes, Rss, Rule, RxChecksum, Wire, Worker, XdpMode, ZeroCopy,
+    Queues, Routes, Rss, Rule, RxChecksum, Transmit, Wire, Worker, XdpMode, ZeroCopy,
 };
 pub use sluice_common::abi::MAX_QUEUES;
 pub use sluice_common::classify::MAX_RULES;

@@ -68,6 +68,8 @@ pub struct Port {
     pub xdp: XdpMode,
     /// Whether the sockets are bound in zero-copy mode.
     pub zero_copy: ZeroCopy,
+    /// By which way packets leave.
+    pub transmit: Transmit,
     /// Frames in the UMEM of each queue, a power of two.
     pub frames: u32,
     /// Slots in each of the four rings, a power of two.
@@ -116,6 +118,17 @@ pub enum ZeroCopy {
     Always,
     /// Copy.
     Never,
+}
+
+/// By which way packets leave a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transmit {
+    /// In zero-copy mode the ring, else the socket.
+    Auto,
+    /// The transmit ring of the AF_XDP socket, packet by packet.
+    Ring,
+    /// A packet socket with a vnet header, which takes super-packets.
+    Socket,
 }
 
 /// How the workers run.

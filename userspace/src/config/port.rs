@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::table::{Entry, Table};
-use super::{MAX_QUEUES, Mode, Port, Queues, Rss, XdpMode, ZeroCopy, wire};
+use super::{MAX_QUEUES, Mode, Port, Queues, Rss, Transmit, XdpMode, ZeroCopy, wire};
 
 /// The longest name of an interface: `IFNAMSIZ` less the terminating zero.
 const LONGEST_NAME: usize = 15;
@@ -47,6 +47,11 @@ fn read(table: &Table<'_>) -> Port {
             "zero_copy",
             ZeroCopy::Auto,
             &[("auto", ZeroCopy::Auto), ("always", ZeroCopy::Always), ("never", ZeroCopy::Never)],
+        ),
+        transmit: table.choice(
+            "transmit",
+            Transmit::Auto,
+            &[("auto", Transmit::Auto), ("ring", Transmit::Ring), ("socket", Transmit::Socket)],
         ),
         frames: table.power_of_two("frames", 8192, 2 * SMALLEST_RING..=MOST_FRAMES),
         ring: table.power_of_two("ring", 2048, SMALLEST_RING..=LARGEST_RING),

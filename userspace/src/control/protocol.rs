@@ -155,6 +155,8 @@ pub struct OpenedQueue {
     pub zero_copy: bool,
     /// Why not, when it does not.
     pub reason: Option<String>,
+    /// Whether packets leave by a packet socket instead of the transmit ring.
+    pub by_socket: bool,
     /// Whether the frames are in huge pages.
     pub huge_pages: bool,
 }

@@ -80,6 +80,10 @@ side_counts! {
     sent_packets,
     /// Their bytes, link header included.
     sent_bytes,
+    /// Super-packets among them: each was given to the kernel as one, and segmented behind it.
+    sent_supers,
+    /// Packets that were to leave and the kernel dropped or did not take.
+    refused_packets,
     /// Packets that were to leave when the worker ended.
     unsent_packets,
 }

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `worker` | [`Worker`]: what it owns, and what one turn is |
 //! | `to_host` | wire → host: trains in one vectored write |
+//! | `give` | packets for a port that takes super-packets |
 //! | `to_wire` | host → wire: super-packets cut into frames |
+//! | `to_socket` | the same through a packet socket, super-packets whole |
 //! | `burst` | received packets on their way through a coalescer |
 //! | `ahead` | packets asked for before their turn |
 //! | `fragment_id` | identifications for the fragments of IPv6 datagrams |
@@ -22,7 +24,7 @@
 //!
 //! ```no_run
 //! use std::{os::fd::BorrowedFd, sync::Arc, thread, time::Duration};
-//! use sluice::config::{Idle, ZeroCopy};
+//! use sluice::config::{Idle, Transmit, ZeroCopy};
 //! use sluice::pipeline::{Worker, WorkerConfig};
 //! use sluice::sim::{FixedHops, MemHost};
 //! use sluice::xsk::{FrameCount, Heartbeat, QueueConfig, RingSize, Umem, open_queue};
@@ -38,8 +40,10 @@
 //! let (mut workers, mut handles) = (Vec::new(), Vec::new());
 //! for (queue, umem) in queues.zip(&umems) {
 //!     let iface = "eth1".to_owned();
-//!     let (zero_copy, multi_buffer, busy_poll) = (ZeroCopy::Auto, false, None);
-//!     let wanted = QueueConfig { iface, queue, ring, zero_copy, multi_buffer, busy_poll };
+//!     let (zero_copy, transmit) = (ZeroCopy::Auto, Transmit::Auto);
+//!     let (multi_buffer, busy_poll) = (false, None);
+//!     let wanted =
+//!         QueueConfig { iface, queue, ring, zero_copy, transmit, multi_buffer, busy_poll };
 //!     let mut pool = umem.pool();
 //!     let (port, binding) = open_queue(umem, &mut pool, &wanted)?; // bound, fill ring filled
 //!     println!("queue {queue}: zero_copy {} {:?}", binding.zero_copy, binding.reason);
@@ -87,11 +91,13 @@ mod ahead;
 mod burst;
 mod command;
 mod fragment_id;
+mod give;
 mod idle;
 mod life;
 mod run;
 mod stop;
 mod to_host;
+mod to_socket;
 mod to_wire;
 mod wire;
 mod worker;

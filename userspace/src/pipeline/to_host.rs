@@ -1,22 +1,17 @@
 //! Wire → host: each train in one vectored write, nothing copied but its header.
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
 
-use arrayvec::ArrayVec;
-use sluice_common::offload::{ChecksumMode, Coalescer, Sink, Train, VnetHeader};
+use sluice_common::offload::{Coalescer, Sink, Train};
 use sluice_common::reason::{DropReason, FlushReason};
 use sluice_common::wire::Link;
 
 use super::burst::Outlet;
+use super::give::{self, Head};
 use super::worker::BURST;
 use crate::observe::{Counts, Latency};
 use crate::port::{HostPort, Sent};
-use crate::xsk::{FRAME_SIZE, Frame, Packet, Pool};
-
-/// Most slices of one write: a header and 255 pieces of packets. A super-packet of 64 KiB with the smallest
-/// segment size a sane peer negotiates (536) has 122; each costs 16 bytes of stack.
-pub(super) const SLICES: usize = 256;
+use crate::xsk::{Frame, Packet, Pool};
 
 /// Most trains that wait for the host. It takes them at the speed of a memory copy; when so many
 /// wait it is not slow, it is stuck, and older packets are of less use than newer ones.
@@ -31,7 +26,7 @@ pub(super) struct Backlog<'u> {
     /// Storage of trains that have gone, on its way back to the coalescer.
     spent: Vec<Vec<Frame<'u, Packet>>>,
     /// Where headers are made.
-    head: Box<[u8]>,
+    head: Head,
 }
 
 impl<'u> Backlog<'u> {
@@ -44,7 +39,7 @@ impl<'u> Backlog<'u> {
             limit: frames as usize,
             // All flows at once, one train more for a packet that goes alone, and the backlog's.
             spent: Vec::with_capacity(flows + 2 + MOST_WAITING),
-            head: vec![0; VnetHeader::LEN + FRAME_SIZE].into(),
+            head: Head::default(),
         }
     }
 
@@ -164,7 +159,7 @@ impl<'u, T: HostPort> ToHost<'_, 'u, T> {
                 }
                 self.release(passage.train);
             }
-            Sent::Refused => self.discard(passage, DropReason::TunRefused),
+            Sent::Refused | Sent::Dropped => self.discard(passage, DropReason::TunRefused),
             Sent::Gone => self.discard(passage, DropReason::TunGone),
             Sent::Full => self.discard(passage, DropReason::BacklogFull),
         }
@@ -185,7 +180,7 @@ impl<'u, T: HostPort> ToHost<'_, 'u, T> {
         if train.is_super() && !self.host.takes(train.gso_type()) {
             return self.give_apart(passage);
         }
-        let sent = write(self.host, &mut self.backlog.head, train);
+        let sent = give::whole(self.host, &mut self.backlog.head, train, Link::None);
         if sent == Sent::Done {
             passage.given = train.packets().len();
             self.count(passage.given);
@@ -195,9 +190,9 @@ impl<'u, T: HostPort> ToHost<'_, 'u, T> {
 
     fn give_apart(&mut self, passage: &mut Passage<'u>) -> Sent {
         while passage.left() > 0 {
-            match write_one(self.host, &passage.train, passage.given) {
+            match give::one(self.host, &passage.train, passage.given, Link::None) {
                 Sent::Done => self.count(1),
-                Sent::Refused => {
+                Sent::Refused | Sent::Dropped => {
                     self.counts.dropped_inbound[DropReason::TunRefused.index()] += 1;
                 }
                 sent => return sent,
@@ -236,24 +231,4 @@ impl<'u, T: HostPort> ToHost<'_, 'u, T> {
         self.pool.extend(packets.drain(..).flat_map(Frame::release));
         self.backlog.spent.push(packets);
     }
-}
-
-/// One write: vnet header and derived header from `head`, the payloads from where they lie.
-fn write<T: HostPort>(host: &mut T, head: &mut [u8], train: &Train<Frame<'_, Packet>>) -> Sent {
-    let (vnet, ip) = head.split_at_mut(VnetHeader::LEN);
-    vnet.copy_from_slice(&train.vnet_header().to_bytes());
-    let header_len = train.write_header(ip, Link::None, ChecksumMode::Partial);
-    let mut slices = ArrayVec::<IoSlice<'_>, SLICES>::new();
-    slices.push(IoSlice::new(&head[..VnetHeader::LEN + header_len]));
-    slices.extend(train.payloads().map(IoSlice::new));
-    host.send(&slices)
-}
-
-/// One write: packet `index` of a train, as it came.
-fn write_one<T: HostPort>(host: &mut T, train: &Train<Frame<'_, Packet>>, index: usize) -> Sent {
-    let vnet = train.packet_vnet_header().to_bytes();
-    let mut slices = ArrayVec::<IoSlice<'_>, SLICES>::new();
-    slices.push(IoSlice::new(&vnet));
-    slices.extend(train.packet(index).map(IoSlice::new));
-    host.send(&slices)
 }

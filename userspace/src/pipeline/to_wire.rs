@@ -7,9 +7,10 @@ use sluice_common::reason::DropReason;
 
 use super::fragment_id::FragmentIds;
 use super::stop::{End, Stop};
+use super::to_socket::ToSocket;
 use super::worker::{BURST, Worker};
 use crate::observe::Counts;
-use crate::port::{FramePort, HostPort, LinkHeader, NextHops, Received};
+use crate::port::{FramePort, HostPort, LinkHeader, NextHops, Received, Sent};
 use crate::xsk::{Frame, Free, MAX_MTU, Packet, Pool};
 
 /// Room for a vnet header and the largest packet a TUN queue gives, with some to spare: what is
@@ -30,7 +31,7 @@ pub(super) struct Outbox<'u> {
     scratch: Box<[u8]>,
     fragment_ids: FragmentIds,
     /// Most frames that the segments of one packet may take: what the transmit ring and the frames for sending hold when all
-    /// else is at rest (S16).
+    /// else is at rest (S16). No bound where none are used.
     most: usize,
 }
 
@@ -41,7 +42,8 @@ impl Outbox<'_> {
         Self {
             buffer,
             waiting: None,
-            staged: Vec::with_capacity(most),
+            // By a socket nothing is staged.
+            staged: Vec::with_capacity(if most == usize::MAX { 0 } else { most }),
             scratch,
             fragment_ids: FragmentIds::default(),
             most,
@@ -120,6 +122,12 @@ where
         let Some(link) = self.hops.link_header(segments.addresses()) else {
             return to_kernel(&segments, scratch, &mut self.hops, &mut self.life.counts);
         };
+        if let Some(socket) = self.wire.socket() {
+            let (vnet, packet) = VnetHeader::split(&buffer[..len]).unwrap_or_default();
+            let leaving = ToSocket { vnet, packet, segments: &segments, link: &link };
+            let sent = leaving.give(socket, scratch);
+            return told(sent, &leaving, &mut self.life.counts);
+        }
         let frames = frames_of(&segments, &link, self.config.mtu);
         if frames > *most {
             return Outcome::Dropped(DropReason::TooManySegments);
@@ -129,11 +137,8 @@ where
         }
         let count = segments.count();
         cut(&segments, &link, &mut self.pool, staged);
-        self.life.counts.from_host_supers += u64::from(count > 1);
-        self.life.counts.to_wire_trains += 1;
-        self.life.counts.to_wire_packets += count as u64;
-        self.life.counts.to_wire_bytes +=
-            staged.iter().map(|packet| packet.total_len() as u64).sum::<u64>();
+        let bytes = staged.iter().map(Frame::total_len).sum();
+        note(&mut self.life.counts, count, bytes);
         self.wire.transmit(staged);
         debug_assert!(staged.is_empty(), "the room was asked for before");
         Outcome::Gone(count)
@@ -145,6 +150,28 @@ where
             self.life.counts.dropped_outbound[DropReason::Shutdown.index()] += 1;
         }
     }
+}
+
+/// What became of a packet that was given to the port's socket.
+fn told(sent: Sent, leaving: &ToSocket<'_>, counts: &mut Counts) -> Outcome {
+    match sent {
+        Sent::Done => {
+            let count = leaving.segments.count();
+            note(counts, count, leaving.bytes());
+            Outcome::Gone(count)
+        }
+        // Of a device that is gone the doorbell tells.
+        Sent::Full | Sent::Gone => Outcome::Waits,
+        Sent::Dropped | Sent::Refused => Outcome::Dropped(DropReason::SocketRefused),
+    }
+}
+
+/// Counts a packet of the host that has become `count` wire packets.
+fn note(counts: &mut Counts, count: usize, bytes: usize) {
+    counts.from_host_supers += u64::from(count > 1);
+    counts.to_wire_trains += 1;
+    counts.to_wire_packets += count as u64;
+    counts.to_wire_bytes += bytes as u64;
 }
 
 /// The packet in `bytes`, behind its vnet header, as what it is to become. Of neither anything is

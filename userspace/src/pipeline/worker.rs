@@ -11,10 +11,11 @@ use sluice_common::reason::DropReason;
 
 use super::burst::{Held, Outlet, take};
 use super::command::Handle;
+use super::give::SLICES;
 use super::life::{Life, MOST_WATCHED, Work};
 use super::run::run;
 use super::stop::{End, Report, Stop};
-use super::to_host::{Backlog, SLICES, ToHost};
+use super::to_host::{Backlog, ToHost};
 use super::to_wire::Outbox;
 use crate::config;
 use crate::observe::{Counts, Ledger};
@@ -76,7 +77,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
     pub fn new(
         config: WorkerConfig,
         pool: Pool<'u>,
-        wire: N,
+        mut wire: N,
         host: T,
         hops: R,
         beat: Beat,
@@ -87,7 +88,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
         let worker = Self {
             coalescer: Coalescer::new(config.gro),
             backlog: Backlog::new(config.gro.flows, pool.umem().reserve()),
-            outbox: Outbox::new(wire.transmit_slots().min(pool.umem().reserve() as usize)),
+            outbox: Outbox::new(most_frames(&mut wire, &pool)),
             wire,
             host,
             hops,
@@ -266,6 +267,14 @@ where
             descriptors.push(PollFd::new(self.host.as_fd(), PollFlags::POLLIN));
         }
     }
+}
+
+/// The most frames that one packet of the host may take on its way out.
+fn most_frames<'u>(wire: &mut impl FramePort<'u>, pool: &Pool<'u>) -> usize {
+    if wire.socket().is_some() {
+        return usize::MAX;
+    }
+    wire.transmit_slots().min(pool.umem().reserve() as usize)
 }
 
 /// What no port can do is not asked for.

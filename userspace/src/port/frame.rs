@@ -1,5 +1,6 @@
 //! The side of the wire: single packets in frames, through four rings.
 
+use super::SuperPort;
 use crate::xsk::{Frame, Packet, Pool};
 
 /// Whether the device behind a port is still there.
@@ -70,6 +71,13 @@ pub struct Taken {
 /// It moves frames and decides nothing. No method blocks, allocates or fails: what cannot be done now
 /// is done less, and the caller sees how much.
 pub trait FramePort<'u> {
+    /// The way out beside the transmit ring.
+    type Socket: SuperPort;
+
+    /// The way out beside the transmit ring, where the port has one: everything leaves by it then, since what leaves by
+    /// two ways changes places. Packets begin with their link header.
+    fn socket(&mut self) -> Option<&mut Self::Socket>;
+
     /// Takes received packets, oldest first, stamps them `now` and puts them on `burst` until its
     /// capacity is used or the ring is empty. A packet may span several frames; one whose end is not in
     /// the ring yet waits for it, and its frames count as in the ring.

@@ -8,11 +8,12 @@ use sluice_common::offload::GsoType;
 
 use super::bell::Bell;
 use super::record::Record;
-use crate::port::{HostPort, Received, Sent};
+use crate::port::{HostPort, Received, Sent, SuperPort};
 
 /// A [`HostPort`] that takes and gives what the test says.
 ///
-/// Packets are as on a TUN queue: a vnet header, then an IP packet.
+/// Packets are as on a TUN queue: a vnet header, then an IP packet; where it is the [`SuperPort`] of a
+/// [`MemPort`](super::MemPort), as on a packet socket: the link header is between them.
 #[derive(Debug)]
 pub struct MemHost {
     /// What the kernel answers to a packet given to it.
@@ -63,7 +64,7 @@ impl MemHost {
     }
 }
 
-impl HostPort for MemHost {
+impl SuperPort for MemHost {
     const MAX_SLICES: usize = 1024;
 
     fn takes(&self, gso_type: GsoType) -> bool {
@@ -86,7 +87,9 @@ impl HostPort for MemHost {
         }
         self.answer
     }
+}
 
+impl HostPort for MemHost {
     fn receive(&mut self, buffer: &mut [u8]) -> Received {
         if self.gone {
             return Received::Gone;

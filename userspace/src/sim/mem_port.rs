@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use super::MemHost;
 use super::bell::Bell;
 use super::record::Record;
 use crate::port::{FramePort, Liveness, Rings, Statistics, Taken, fitting};
@@ -30,7 +31,9 @@ pub struct MemPort<'u> {
     pub sent_at_once: usize,
     /// What goes out is not kept in [`wire`](Self::wire): for who measures, and wants no copy of it.
     pub unrecorded: bool,
-    /// What went out on the wire, oldest first.
+    /// The way out beside the transmit ring, if it is to have one.
+    pub socket: Option<MemHost>,
+    /// What went out on the wire by the ring, oldest first.
     pub wire: Record,
     slots: usize,
     fill: VecDeque<Frame<'u, Free>>,
@@ -65,6 +68,7 @@ impl<'u> MemPort<'u> {
             taken_at_once: usize::MAX,
             sent_at_once: usize::MAX,
             unrecorded: false,
+            socket: None,
             wire: Record::default(),
             slots,
             fill: VecDeque::with_capacity(slots),
@@ -144,6 +148,12 @@ impl<'u> MemPort<'u> {
 }
 
 impl<'u> FramePort<'u> for MemPort<'u> {
+    type Socket = MemHost;
+
+    fn socket(&mut self) -> Option<&mut MemHost> {
+        self.socket.as_mut()
+    }
+
     fn receive(
         &mut self,
         pool: &mut Pool<'u>,

@@ -68,7 +68,7 @@ fn went(counts: &Counts, waiting: [usize; 2]) -> Result<(), String> {
     let to_leave = total(|side| {
         side.forwarded_packets + side.recut_into + side.fragmented_into + side.answered_packets
     });
-    let left = total(|side| side.sent_packets + side.unsent_packets);
+    let left = total(|side| side.sent_packets + side.refused_packets + side.unsent_packets);
     let waiting: usize = waiting.iter().sum();
     if to_leave != left + waiting as u64 {
         return Err(format!("out: {to_leave} to leave, {waiting} wait, {:?}", counts.sides));

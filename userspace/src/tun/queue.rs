@@ -10,7 +10,7 @@ use nix::unistd::read;
 use sluice_common::offload::GsoType;
 use tun_rs::SyncDevice;
 
-use crate::port::{HostPort, Received, Sent};
+use crate::port::{HostPort, Received, Sent, SuperPort};
 
 /// Bytes of a buffer that holds whatever a queue has to give: a vnet header and the largest
 /// super-packet (`GSO_LEGACY_MAX_SIZE`, linux/netdevice.h).
@@ -43,7 +43,7 @@ impl fmt::Debug for Queue {
     }
 }
 
-impl HostPort for Queue {
+impl SuperPort for Queue {
     /// `UIO_MAXIOV`, what one `writev` takes; the driver copies, so it sets no lower bound.
     const MAX_SLICES: usize = 1024;
 
@@ -64,7 +64,9 @@ impl HostPort for Queue {
             Err(errno) => sent(errno),
         }
     }
+}
 
+impl HostPort for Queue {
     fn receive(&mut self, buffer: &mut [u8]) -> Received {
         match read(self.as_fd(), buffer) {
             // A packet larger than the buffer is cut, and its whole length returned.

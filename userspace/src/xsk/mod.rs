@@ -12,6 +12,7 @@
 //! | `open` | [`open_queue`], [`open_pair`]: bind, fill, report |
 //! | `options` | socket options |
 //! | `port` | [`XskPort`]: the four rings |
+//! | `packet_socket` | [`PacketSocket`]: a way out that takes super-packets |
 //! | `heartbeat` | [`Heartbeat`]: the sign of life that the XDP program sees |
 //!
 //! The kernel and user space hand frames to each other. A frame user space owns is a value; giving it
@@ -23,6 +24,7 @@ mod heartbeat;
 mod links;
 mod open;
 mod options;
+mod packet_socket;
 mod pages;
 mod pool;
 mod port;
@@ -33,6 +35,7 @@ pub use frame::{Frame, Frames, Free, Packet};
 pub use gather::{Gather, Gathered};
 pub use heartbeat::{Beat, Heartbeat, HeartbeatError};
 pub use open::{Binding, OpenError, QueueConfig, open_pair, open_queue};
+pub use packet_socket::PacketSocket;
 pub use pages::{HugePages, Pages};
 pub use pool::Pool;
 pub use port::XskPort;

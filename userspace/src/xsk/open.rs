@@ -9,11 +9,12 @@ use xsk_rs::Socket;
 use xsk_rs::config::{BindFlags, LibxdpFlags, QueueSize, SocketConfig};
 
 use super::options::{prefer_busy_poll, raise_send_buffer};
+use super::packet_socket::PacketSocket;
 use super::pool::Pool;
 use super::port::{Queues, XskPort};
 use super::size::RingSize;
 use super::umem::Umem;
-use crate::config::ZeroCopy;
+use crate::config::{Transmit, ZeroCopy};
 use crate::port::FramePort;
 
 /// How long a queue may answer EBUSY. The kernel releases a closed socket's queue asynchronously
@@ -33,6 +34,8 @@ pub struct QueueConfig {
     pub ring: RingSize,
     /// Whether the frames are shared with the NIC.
     pub zero_copy: ZeroCopy,
+    /// By which way packets leave.
+    pub transmit: Transmit,
     /// Whether packets may span several frames. The driver, or generic XDP in its place, has to be able to
     /// do it; see [`FRAME_MTU`](super::FRAME_MTU).
     pub multi_buffer: bool,
@@ -47,6 +50,18 @@ pub struct Binding {
     pub zero_copy: bool,
     /// Why not, when it does not.
     pub reason: Option<String>,
+}
+
+impl Binding {
+    /// Whether packets leave by a packet socket, where `transmit` is wanted.
+    #[must_use]
+    pub fn by_socket(&self, transmit: Transmit) -> bool {
+        match transmit {
+            Transmit::Auto => !self.zero_copy,
+            Transmit::Ring => false,
+            Transmit::Socket => true,
+        }
+    }
 }
 
 /// Why a queue could not be opened.
@@ -229,6 +244,9 @@ fn ready<'u>(
     raise_send_buffer(&port, config.ring).map_err(option)?;
     if let Some(budget) = config.busy_poll {
         prefer_busy_poll(&port, budget).map_err(option)?;
+    }
+    if binding.by_socket(config.transmit) {
+        port.socket = Some(PacketSocket::open(&config.iface, config.ring).map_err(option)?);
     }
     port.fill(pool, fill as usize);
     Ok(port)

@@ -37,16 +37,22 @@ pub(super) fn raise_send_buffer(socket: &impl AsFd, ring: RingSize) -> Result<()
 
 /// Lets the worker's own system calls run the driver, instead of interrupts.
 pub(super) fn prefer_busy_poll(socket: &impl AsFd, budget: u16) -> Result<(), Failed> {
-    set(socket, SO_PREFER_BUSY_POLL, 1).map_err(|errno| ("SO_PREFER_BUSY_POLL", errno))?;
-    set(socket, SO_BUSY_POLL, BUSY_POLL_US).map_err(|errno| ("SO_BUSY_POLL", errno))?;
-    set(socket, SO_BUSY_POLL_BUDGET, budget.into()).map_err(|errno| ("SO_BUSY_POLL_BUDGET", errno))
+    let set = |option, value| set(socket, libc::SOL_SOCKET, option, value);
+    set(SO_PREFER_BUSY_POLL, 1).map_err(|errno| ("SO_PREFER_BUSY_POLL", errno))?;
+    set(SO_BUSY_POLL, BUSY_POLL_US).map_err(|errno| ("SO_BUSY_POLL", errno))?;
+    set(SO_BUSY_POLL_BUDGET, budget.into()).map_err(|errno| ("SO_BUSY_POLL_BUDGET", errno))
 }
 
-fn set(socket: &impl AsFd, option: libc::c_int, value: libc::c_int) -> Result<(), Errno> {
+/// Sets an option that is an `int`.
+pub(super) fn set(
+    socket: &impl AsFd,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: libc::c_int,
+) -> Result<(), Errno> {
     let (fd, len) = (socket.as_fd().as_raw_fd(), size_of::<libc::c_int>() as libc::socklen_t);
     // SAFETY: the descriptor is open (it is borrowed), and `value` is an int of `len` bytes that lives
     // to the end of the call, which only reads it.
-    let result =
-        unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, (&raw const value).cast(), len) };
+    let result = unsafe { libc::setsockopt(fd, level, option, (&raw const value).cast(), len) };
     Errno::result(result).map(drop)
 }

@@ -11,6 +11,7 @@ use xsk_rs::{CompQueue, FillQueue, FrameDesc, RxQueue, TxQueue};
 use super::frame::{Frame, Packet};
 use super::gather::{Gather, Gathered};
 use super::open::QueueConfig;
+use super::packet_socket::PacketSocket;
 use super::pool::Pool;
 use super::size::RingSize;
 use super::umem::{MOST_PIECES, Umem};
@@ -51,6 +52,8 @@ pub struct XskPort<'u> {
     most_inbound: u32,
     /// Frames the kernel has for sending, the completion ring's included.
     outbound: u32,
+    /// The way out instead of the transmit ring.
+    pub(super) socket: Option<PacketSocket>,
 }
 
 impl<'u> XskPort<'u> {
@@ -70,6 +73,7 @@ impl<'u> XskPort<'u> {
             inbound: 0,
             most_inbound: most_inbound(*ring, zero_copy),
             outbound: 0,
+            socket: None,
         }
     }
 
@@ -159,6 +163,12 @@ fn liveness(error: &io::Error) -> Liveness {
 }
 
 impl<'u> FramePort<'u> for XskPort<'u> {
+    type Socket = PacketSocket;
+
+    fn socket(&mut self) -> Option<&mut PacketSocket> {
+        self.socket.as_mut()
+    }
+
     fn receive(
         &mut self,
         pool: &mut Pool<'u>,

@@ -17,6 +17,8 @@ use crate::run::program::between;
 pub(super) enum Between {
     /// Wire mode.
     Sluice,
+    /// Wire mode whose packets leave by the transmit rings.
+    SluiceRing,
     /// Wire mode whose worker never sleeps.
     SluiceSpinning,
     /// The kernel's bridge, packet by packet.
@@ -56,8 +58,13 @@ impl Between {
         body: impl FnOnce() -> Result<Numbers>,
     ) -> Result<Numbers> {
         match self {
-            Self::Sluice => sluice(lab, middle, "adaptive", body),
-            Self::SluiceSpinning => sluice(lab, middle, "spin", body),
+            Self::Sluice => sluice(lab, middle, Settings::default(), body),
+            Self::SluiceRing => {
+                sluice(lab, middle, Settings { transmit: "ring", ..Settings::default() }, body)
+            }
+            Self::SluiceSpinning => {
+                sluice(lab, middle, Settings { idle: "spin", ..Settings::default() }, body)
+            }
             Self::Bridge => {
                 let _bridge = lab.bridge()?;
                 packets_on(lab, middle.cpu)?;
@@ -97,14 +104,28 @@ pub(super) fn lab(mtu: [u32; 2]) -> Result<WireLab> {
     WireLab::wired(WireWiring { queues: 1, mtu, gro: true, ..WireWiring::default() })
 }
 
+/// What of Sluice's configuration is not as users get it.
+struct Settings {
+    transmit: &'static str,
+    idle: &'static str,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { transmit: "auto", idle: "adaptive" }
+    }
+}
+
 fn sluice(
     lab: &WireLab,
     middle: &Middle,
-    idle: &str,
+    Settings { transmit, idle }: Settings,
     body: impl FnOnce() -> Result<Numbers>,
 ) -> Result<Numbers> {
     let worker = format!("[worker]\ncores = [{}]\nidle = \"{idle}\"\n", middle.cpu);
-    let config = between([LEFT, RIGHT]) + &worker;
+    let ports =
+        between([LEFT, RIGHT]).replace("iface =", &format!("transmit = \"{transmit}\"\niface ="));
+    let config = ports + &worker;
     let mut sluice = Sluice::start(&lab.dut, &middle.sluice, &config)?;
     let mut numbers = body()?;
     sluice.ensure_sound()?;

@@ -33,6 +33,7 @@ fn tcp4(context: &Context) -> Scenario {
     let transfer = Transfer { mtu: [1500; 2], server: B_V4.into(), from_a: true };
     let states = vec![
         state("sluice", "wire mode", Between::Sluice, transfer),
+        state("sluice-ring", "the same by the transmit rings", Between::SluiceRing, transfer),
         state("bridge", "the kernel's bridge", Between::Bridge, transfer),
         state("bridge-gro", "the same, merging", Between::BridgeMerging, transfer),
         state("router", "the kernel's router", Between::Router, transfer),

@@ -13,6 +13,7 @@ use super::workers::AnyWorker;
 use super::{DataPlaneError, cores};
 use crate::config::{Config, MAX_QUEUES};
 use crate::pipeline::{Worker, WorkerConfig};
+use crate::port::FramePort;
 use crate::steer::insert_socket;
 use crate::tun;
 use crate::xsk::{FrameCount, Heartbeat, Pages, Pool, RingSize, Umem, XskPort, open_queue};
@@ -88,11 +89,12 @@ fn sockets<'u>(
     for (umem, &queue) in memory.iter().zip(&setup.queues) {
         let wanted = queue_config(&config.ports[0], queue, setup.multi_buffer)?;
         let mut pool = umem.pool();
-        let (port, binding) = open_queue(umem, &mut pool, &wanted)?;
+        let (mut port, binding) = open_queue(umem, &mut pool, &wanted)?;
         insert_socket(maps.xsks.as_fd(), queue, port.as_fd())?;
         let huge_pages = *umem.pages() == Pages::Huge;
+        let by_socket = port.socket().is_some();
         let (zero_copy, reason) = (binding.zero_copy, binding.reason);
-        let opened = OpenedQueue { queue, zero_copy, reason, huge_pages };
+        let opened = OpenedQueue { queue, zero_copy, reason, by_socket, huge_pages };
         sockets.push(Socket { pool, port, opened });
     }
     Ok(sockets)

@@ -88,6 +88,7 @@ pub(super) fn queue_config(
         queue,
         ring: RingSize::new(port.ring)?,
         zero_copy: port.zero_copy,
+        transmit: port.transmit,
         multi_buffer,
         busy_poll: port.busy_poll.then_some(port.busy_poll_budget),
     })

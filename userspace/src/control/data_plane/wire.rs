@@ -16,6 +16,7 @@ use super::workers::{AnyWorker, PairWorker};
 use super::{DataPlaneError, cores};
 use crate::config::{Config, MAX_QUEUES, Port, ZeroCopy};
 use crate::pipeline::{Handle, NoHost, WireConfig, WireWorker};
+use crate::port::FramePort;
 use crate::steer::insert_socket;
 use crate::xsk::{
     FrameCount, Heartbeat, OpenError, Pages, Pool, RingSize, Umem, XskPort, open_pair,
@@ -163,12 +164,13 @@ fn pair<'u>(
     ];
     (a.zero_copy, b.zero_copy) = (*zero_copy, *zero_copy);
     let mut pool = umem.pool();
-    let (ports, binding) =
+    let (mut ports, binding) =
         open_pair(umem, &mut pool, [&a, &b]).map_err(|error| because(error, *zero_copy))?;
     let reason = why_not.clone().or(binding.reason);
     let huge_pages = *umem.pages() == Pages::Huge;
-    let opened = served.map(|queue| OpenedQueue {
-        queue,
+    let opened = Side::BOTH.map(|side| OpenedQueue {
+        queue: served[side.index()],
+        by_socket: ports[side.index()].socket().is_some(),
         zero_copy: binding.zero_copy,
         reason: reason.clone(),
         huge_pages,

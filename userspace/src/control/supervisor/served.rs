@@ -128,7 +128,9 @@ impl Served {
     pub(super) fn tell(&self, opened: &OpenedQueue) {
         let copy = if opened.zero_copy { "zero-copy" } else { "copy" };
         let why = opened.reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-        tracing::info!("{} queue {}: {copy} mode{why}", self.iface(), opened.queue);
+        let way = if opened.by_socket { "a packet socket" } else { "the transmit ring" };
+        let (iface, queue) = (self.iface(), opened.queue);
+        tracing::info!("{iface} queue {queue}: {copy} mode{why}; packets leave by {way}");
     }
 
     /// Looks at the interface anew; whether it is another one than before.
@@ -275,6 +277,7 @@ impl Served {
             queue: opened.queue,
             zero_copy: opened.zero_copy,
             reason: opened.reason.clone(),
+            transmit: if opened.by_socket { "socket" } else { "ring" }.to_owned(),
             huge_pages: opened.huge_pages,
             heartbeat_age_ms: age,
         }

@@ -92,6 +92,8 @@ pub struct QueueReport {
     pub zero_copy: bool,
     /// Why not, when it does not.
     pub reason: Option<String>,
+    /// By which way packets leave: `ring` or `socket`.
+    pub transmit: String,
     /// Whether the frames are in huge pages.
     pub huge_pages: bool,
     /// Time since its worker's last sign of life, in milliseconds; none before the first.

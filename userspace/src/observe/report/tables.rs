@@ -111,7 +111,7 @@ fn queue_text(queue: &QueueReport) -> String {
     let pages = if queue.huge_pages { "huge pages" } else { "ordinary pages" };
     let age = queue.heartbeat_age_ms;
     let age = age.map_or_else(|| "none yet".to_owned(), |age| format!("{age} ms ago"));
-    format!("{copy}, {pages}, sign of life {age}")
+    format!("{copy}, sends by {}, {pages}, sign of life {age}", queue.transmit)
 }
 
 fn with_reason(text: &str, reason: Option<&str>) -> String {

@@ -143,15 +143,23 @@ impl<'u, S: Stage, T: HostPort> Egress<'_, 'u, S, T> {
         }
         judged.edit(&mut train);
         self.introduce(&mut train, headers, to);
-        train.complete_checksums();
         match plan {
-            Plan::TooLarge => self.fragment(train, headers, to, mtu),
+            Plan::TooLarge => {
+                train.complete_checksums();
+                self.fragment(train, headers, to, mtu);
+            }
             _ => self.forward(train, to),
         }
     }
 
-    /// Packet by packet; each as it came, or with its headers edited.
+    /// As one where the port takes it, else packet by packet; each as it came, or with its headers edited.
     pub(super) fn forward(&mut self, train: Train<Frame<'u, Packet>>, to: Side) {
+        let count = train.packets().len() as u64;
+        let Err(mut train) = self.desk.out(to).push_train(train) else {
+            self.desk.side(self.side).forwarded_packets += count;
+            return;
+        };
+        train.complete_checksums();
         let mut packets = train.into_packets();
         let mut forwarded = 0;
         for packet in packets.drain(..) {

@@ -20,6 +20,7 @@
 //! | `recut` | segments of another size, in frames |
 //! | `too_large` | what does not fit: fragments, or an answer to the sender |
 //! | `outbound` | what is to leave through a port |
+//! | `parcels` | the same by a packet socket, super-packets whole |
 //! | `desk` | what all of these work with |
 //! | `crew` | handing flows to other workers |
 //! | `relay` | the queues between a worker and a helper |
@@ -35,6 +36,7 @@ mod handle;
 mod helper;
 mod no_host;
 mod outbound;
+mod parcels;
 mod plan;
 mod recut;
 mod relay;

@@ -41,7 +41,6 @@ impl<'u, S: Stage, T: HostPort> Egress<'_, 'u, S, T> {
         judged.edit(&mut train);
         let Some(mut cut) = train.cut(size) else {
             self.introduce(&mut train, &judged.headers, to);
-            train.complete_checksums();
             return self.forward(train, to);
         };
         let frames: usize = (0..cut.count()).map(|i| frames_of(cut.segment_len(i))).sum();

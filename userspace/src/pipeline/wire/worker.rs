@@ -64,7 +64,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, S: Stage> WireWorker<'u, N, T, S> {
     pub fn new(
         mut config: WireConfig,
         pool: Pool<'u>,
-        ports: [N; 2],
+        mut ports: [N; 2],
         host: T,
         stage: S,
         beats: [Beat; 2],
@@ -77,7 +77,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, S: Stage> WireWorker<'u, N, T, S> {
         let (engine, settler) = Engine::new(&config, stage);
         let worker = Self {
             engine,
-            outbound: [(); 2].map(|()| Outbound::new(share)),
+            outbound: ports.each_mut().map(|port| Outbound::through(port, share)),
             backlog: Backlog::new(config.gro.flows, share as u32),
             ports,
             host,
@@ -118,7 +118,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, S: Stage> WireWorker<'u, N, T, S> {
             owner,
             engine,
             pool: self.pool.branch(),
-            outbound: [(); 2].map(|()| Outbound::new(most + LENT)),
+            outbound: [(); 2].map(|()| Outbound::by_ring(most + LENT)),
             host: NoHost,
             backlog: Backlog::new(gro.flows, 0),
             life,
@@ -182,7 +182,10 @@ impl<'u, N: FramePort<'u>, T: HostPort, S: Stage> WireWorker<'u, N, T, S> {
     /// What is to leave through `side`.
     fn leave(&mut self, side: Side) -> usize {
         let counts = &mut self.life.counts.sides[side.index()];
-        self.outbound[side.index()].leave(&mut self.ports[side.index()], counts)
+        let outbound = &mut self.outbound[side.index()];
+        let left = outbound.leave(&mut self.ports[side.index()], &mut self.pool, counts);
+        self.engine.recycle_spent(outbound.spent());
+        left
     }
 
     /// Whether something waits that there are slots for now.

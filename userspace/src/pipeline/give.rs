@@ -1,0 +1,80 @@
+//! Packets for a port that takes super-packets: one vectored write, nothing copied but the header.
+
+use std::io::IoSlice;
+
+use arrayvec::ArrayVec;
+use sluice_common::offload::{Buffer, ChecksumMode, Train, VnetHeader};
+use sluice_common::wire::Link;
+
+use crate::port::{Sent, SuperPort};
+use crate::xsk::{FRAME_SIZE, Frame, Packet};
+
+/// Most slices of one write: a header and 255 pieces of packets. A super-packet of 64 KiB with the smallest
+/// segment size a sane peer negotiates (536) has 122; each costs 16 bytes of stack.
+pub(super) const SLICES: usize = 256;
+
+/// Where a vnet header and the headers of a train are made.
+#[derive(Debug)]
+pub(super) struct Head(Box<[u8]>);
+
+impl Default for Head {
+    fn default() -> Self {
+        Self(vec![0; VnetHeader::LEN + FRAME_SIZE].into())
+    }
+}
+
+/// A train as a super-packet: vnet header and derived header from `head`, the payloads from where they lie.
+pub(super) fn whole(
+    port: &mut impl SuperPort,
+    Head(head): &mut Head,
+    train: &Train<Frame<'_, Packet>>,
+    link: Link,
+) -> Sent {
+    let (vnet, packet) = head.split_at_mut(VnetHeader::LEN);
+    let before_ip = link_len(train, link);
+    vnet.copy_from_slice(&train.vnet_header().behind(before_ip).to_bytes());
+    let header_len = train.write_header(packet, link, ChecksumMode::Partial);
+    let mut slices = ArrayVec::<IoSlice<'_>, SLICES>::new();
+    slices.push(IoSlice::new(&head[..VnetHeader::LEN + header_len]));
+    slices.extend(train.payloads().map(IoSlice::new));
+    port.send(&slices)
+}
+
+/// Packet `index` of a train, as it came.
+pub(super) fn one(
+    port: &mut impl SuperPort,
+    train: &Train<Frame<'_, Packet>>,
+    index: usize,
+    link: Link,
+) -> Sent {
+    let vnet = train.packet_vnet_header().behind(link_len(train, link));
+    match link {
+        Link::None => write(port, &vnet.to_bytes(), train.packet(index)),
+        Link::Ethernet => packet(port, vnet, &train.packets()[index]),
+    }
+}
+
+/// A packet as it is, link header included.
+pub(super) fn packet(
+    port: &mut impl SuperPort,
+    vnet: VnetHeader,
+    packet: &Frame<'_, Packet>,
+) -> Sent {
+    write(port, &vnet.to_bytes(), std::iter::once(packet.head()).chain(packet.rest()))
+}
+
+fn write<'a>(
+    port: &mut impl SuperPort,
+    vnet: &'a [u8],
+    pieces: impl Iterator<Item = &'a [u8]>,
+) -> Sent {
+    let mut slices = ArrayVec::<IoSlice<'_>, SLICES>::new();
+    slices.push(IoSlice::new(vnet));
+    slices.extend(pieces.map(IoSlice::new));
+    port.send(&slices)
+}
+
+/// Bytes before the IP header, as the port is given the train.
+fn link_len(train: &Train<Frame<'_, Packet>>, link: Link) -> u16 {
+    (train.header_len(link) - train.header_len(Link::None)) as u16
+}

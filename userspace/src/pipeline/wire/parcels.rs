@@ -1,0 +1,206 @@
+//! What waits to leave through a packet socket: super-packets and single packets, in order.
+
+use std::collections::VecDeque;
+
+use sluice_common::offload::{Buffer, Train, VnetHeader};
+use sluice_common::wire::{Link, ethernet, ipv4, ipv6};
+
+use super::desk::Spent;
+use crate::observe::SideCounts;
+use crate::pipeline::give::{self, Head, SLICES};
+use crate::pipeline::worker::BURST;
+use crate::port::{Sent, SuperPort};
+use crate::xsk::{Frame, Packet, Pool};
+
+/// Most trains that wait whole. When so many do, the interface is down or slow: what else comes waits packet by
+/// packet, so that the coalescer gets the storage of its trains back.
+const MOST_TRAINS: usize = BURST;
+
+/// What waits, oldest first.
+#[derive(Debug)]
+pub(super) struct Parcels<'u> {
+    waiting: VecDeque<Parcel<'u>>,
+    /// How many packets they are.
+    packets: usize,
+    /// How many of them are trains.
+    trains: usize,
+    head: Head,
+    /// Storage of trains that have gone.
+    spent: Spent<'u>,
+}
+
+/// What leaves by one system call, if the socket takes it.
+#[derive(Debug)]
+enum Parcel<'u> {
+    Packet(Frame<'u, Packet>),
+    Train {
+        train: Train<Frame<'u, Packet>>,
+        /// It goes packet by packet, and so many have gone.
+        apart: Option<usize>,
+    },
+}
+
+impl<'u> Parcels<'u> {
+    /// Nothing yet; up to `most` packets.
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            waiting: VecDeque::with_capacity(most),
+            packets: 0,
+            trains: 0,
+            head: Head::default(),
+            spent: Vec::with_capacity(MOST_TRAINS),
+        }
+    }
+
+    /// How many packets wait.
+    pub(super) const fn packets(&self) -> usize {
+        self.packets
+    }
+
+    pub(super) fn push(&mut self, packet: Frame<'u, Packet>) {
+        self.packets += 1;
+        self.waiting.push_back(Parcel::Packet(packet));
+    }
+
+    /// Adds a train that is to leave as one. It comes back where its packets are to leave as they came.
+    pub(super) fn push_train(
+        &mut self,
+        mut train: Train<Frame<'u, Packet>>,
+    ) -> Result<(), Train<Frame<'u, Packet>>> {
+        if self.trains == MOST_TRAINS || !may_leave_whole(&mut train) {
+            return Err(train);
+        }
+        self.packets += train.packets().len();
+        self.trains += 1;
+        self.waiting.push_back(Parcel::Train { train, apart: None });
+        Ok(())
+    }
+
+    /// Gives the socket what it takes; frames that are through go to the pool. Returns how many frames.
+    pub(super) fn leave(
+        &mut self,
+        socket: &mut impl SuperPort,
+        pool: &mut Pool<'u>,
+        counts: &mut SideCounts,
+    ) -> usize {
+        let free = pool.len();
+        while let Some(mut parcel) = self.waiting.pop_front() {
+            let before = parcel.packets();
+            let through = parcel.give(socket, &mut self.head, counts);
+            self.packets -= before - parcel.packets();
+            if !through {
+                self.waiting.push_front(parcel);
+                break;
+            }
+            self.release(parcel, pool);
+        }
+        pool.len() - free
+    }
+
+    /// Storage of trains that have gone.
+    pub(super) fn spent(&mut self) -> impl Iterator<Item = Vec<Frame<'u, Packet>>> {
+        self.spent.drain(..)
+    }
+
+    /// Drops what waits.
+    pub(super) fn abandon(&mut self, pool: &mut Pool<'u>) {
+        self.packets = 0;
+        while let Some(parcel) = self.waiting.pop_front() {
+            self.release(parcel, pool);
+        }
+    }
+
+    fn release(&mut self, parcel: Parcel<'u>, pool: &mut Pool<'u>) {
+        match parcel {
+            Parcel::Packet(packet) => pool.extend(packet.release()),
+            Parcel::Train { train, .. } => {
+                let mut packets = train.into_packets();
+                pool.extend(packets.drain(..).flat_map(Frame::release));
+                self.trains -= 1;
+                self.spent.push(packets);
+            }
+        }
+    }
+}
+
+impl Parcel<'_> {
+    /// How many packets of it have not gone.
+    fn packets(&self) -> usize {
+        match self {
+            Self::Packet(_) => 1,
+            Self::Train { train, apart } => train.packets().len() - apart.unwrap_or(0),
+        }
+    }
+
+    /// Gives it to the socket. `false`: it, or the rest of it, has to wait.
+    fn give(
+        &mut self,
+        socket: &mut impl SuperPort,
+        head: &mut Head,
+        counts: &mut SideCounts,
+    ) -> bool {
+        match self {
+            Self::Packet(packet) => {
+                let sent = give::packet(socket, VnetHeader::default(), packet);
+                count(counts, sent, std::slice::from_ref(packet))
+            }
+            Self::Train { train, apart: apart @ None } if socket.takes(train.gso_type()) => {
+                match give::whole(socket, head, train, Link::Ethernet) {
+                    Sent::Refused => give_apart(socket, train, apart, counts),
+                    sent => {
+                        counts.sent_supers += u64::from(sent == Sent::Done);
+                        count(counts, sent, train.packets())
+                    }
+                }
+            }
+            Self::Train { train, apart } => give_apart(socket, train, apart, counts),
+        }
+    }
+}
+
+fn give_apart(
+    socket: &mut impl SuperPort,
+    train: &Train<Frame<'_, Packet>>,
+    apart: &mut Option<usize>,
+    counts: &mut SideCounts,
+) -> bool {
+    let given = apart.get_or_insert(0);
+    while let Some(packet) = train.packets().get(*given) {
+        let sent = give::one(socket, train, *given, Link::Ethernet);
+        if !count(counts, sent, std::slice::from_ref(packet)) {
+            return false;
+        }
+        *given += 1;
+    }
+    true
+}
+
+/// Counts what became of packets; whether they are through.
+fn count(counts: &mut SideCounts, sent: Sent, packets: &[Frame<'_, Packet>]) -> bool {
+    let number = packets.len() as u64;
+    match sent {
+        Sent::Done => {
+            counts.sent_packets += number;
+            counts.sent_bytes +=
+                packets.iter().map(|packet| packet.total_len() as u64).sum::<u64>();
+        }
+        Sent::Dropped | Sent::Refused => counts.refused_packets += number,
+        // Of a device that is gone the doorbell tells.
+        Sent::Full | Sent::Gone => return false,
+    }
+    true
+}
+
+/// Whether segmentation by somebody else gives the train's packets back: it has an Ethernet header without tags, an IP
+/// header without options or extensions, and no wrong checksum that would be made right (G7).
+fn may_leave_whole(train: &mut Train<Frame<'_, Packet>>) -> bool {
+    let plain = [ipv4::HEADER_LEN, ipv6::HEADER_LEN].map(|len| ethernet::HEADER_LEN + len);
+    let Some(transport) = train.transport_header_len().filter(|_| train.is_super()) else {
+        return false;
+    };
+    let pieces: usize = train.packets().iter().map(Frame::frames).sum();
+    plain.contains(&(train.header_len(Link::Ethernet) - transport))
+        && train.is_segmented()
+        && pieces < SLICES
+        && train.verify()
+}
