@@ -215,7 +215,7 @@ fn stopping_allocates_nothing() {
 #[test]
 fn wire_mode_allocates_nothing_whether_it_forwards_cuts_fragments_or_answers() {
     let umem = Umem::heap(FrameCount::new(4096).unwrap());
-    let mut worker = wire(&umem);
+    let mut worker = wire(&umem, false);
     let large = |packet: Packet| packet.with_payload(&[7; 5_000]).build();
     let packets = [
         large(Packet::tcp4()),
@@ -242,12 +242,62 @@ fn wire_mode_allocates_nothing_whether_it_forwards_cuts_fragments_or_answers() {
     assert!(b.recut_packets > 0, "{b:?}");
 }
 
-/// A worker between a jumbo network and another.
-fn wire(umem: &Umem) -> WireWorker<'_, MemPort<'_>, NoHost, Forward> {
+#[test]
+fn sending_by_a_socket_allocates_nothing() {
+    let umem = Umem::heap(FrameCount::new(1024).unwrap());
+    let mut rig = Rig::new(&umem, Hold::EndOfBurst);
+    rig.worker.sides().0.socket = Some(socket());
+    let mut talker = Talker::new(9, 0);
+    for round in 0..200 {
+        let packet = talker.super_packet(30 * 1460, 1460, Flags::ACK);
+        let (wire, host, _) = rig.worker.sides();
+        disturb(wire, round);
+        host.deliver(&packet);
+        // A turn sends up to three of thirty.
+        rig.turn(3);
+    }
+    assert!(rig.worker.counts().to_wire_packets > 1_000);
+}
+
+#[test]
+fn wire_mode_allocates_nothing_whether_trains_leave_whole_or_wait() {
+    let umem = Umem::heap(FrameCount::new(4096).unwrap());
+    let mut worker = wire(&umem, true);
+    let mut talkers: Vec<_> = (0..300).map(|port| Talker::new(port, 0)).collect();
+    for turn in 0..400_usize {
+        disturb(&mut worker.ports()[0], turn / 40);
+        for burst in 0..64 {
+            let one = if turn % 2 == 0 { burst % 8 } else { turn * 64 + burst } % 300;
+            worker.ports()[1].deliver(&talkers[one].packet(1000, Flags::ACK));
+        }
+        let calls = calls(|| _ = worker.turn(turn as u64 * 20_000));
+        assert_eq!(calls, 0, "calls of the allocator in turn {turn}");
+    }
+    let [a, b] = worker.counts().sides;
+    assert!(a.sent_supers > 100 && b.forwarded_packets > 10_000, "{a:?} {b:?}");
+    assert!(b.dropped[DropReason::BacklogFull.index()] > 0, "and some found no room: {b:?}");
+}
+
+/// A socket whose record has room for all that it will hold.
+fn socket() -> MemHost {
+    let mut socket = MemHost::default();
+    socket.taken.reserve(40_000, 64 << 20);
+    socket
+}
+
+/// The kernel takes what it is given, has no room, drops it, or does not take super-packets.
+fn disturb(port: &mut MemPort<'_>, round: usize) {
+    let Some(socket) = &mut port.socket else { return };
+    socket.answer = [Sent::Done, Sent::Done, Sent::Full, Sent::Dropped][round % 4];
+    socket.refuses_supers = round % 8 == 1;
+}
+
+/// A worker between a jumbo network and another, or between equal ones by sockets.
+fn wire(umem: &Umem, by_socket: bool) -> WireWorker<'_, MemPort<'_>, NoHost, Forward> {
     let config = WireConfig {
         queue: 0,
         gro: GroConfig::default(),
-        mtus: [9000, 1500],
+        mtus: if by_socket { [1500, 1500] } else { [9000, 1500] },
         translate: true,
         flows: 64,
         answers: Answers { from: AnswerFrom::default(), per_second: 1_000_000 },
@@ -259,6 +309,7 @@ fn wire(umem: &Umem) -> WireWorker<'_, MemPort<'_>, NoHost, Forward> {
         let mut port = MemPort::new(RingSize::new(256).unwrap());
         port.multi_buffer = true;
         port.wire.reserve(40_000, 64 << 20);
+        port.socket = by_socket.then(socket);
         port
     });
     WireWorker::new(config, umem.pool(), ports, NoHost, Forward, beats).unwrap().0

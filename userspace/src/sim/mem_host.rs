@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use sluice_common::offload::GsoType;
+use sluice_common::offload::{GsoType, VnetHeader};
 
 use super::bell::Bell;
 use super::record::Record;
@@ -24,6 +24,8 @@ pub struct MemHost {
     pub full_after: Option<usize>,
     /// Kinds of super-packets the kernel does not take.
     pub refuses: Vec<GsoType>,
+    /// The kernel answers [`Sent::Refused`] to each super-packet.
+    pub refuses_supers: bool,
     /// The device has vanished: nothing can be taken from it.
     pub gone: bool,
     /// What the kernel was given and took, oldest first.
@@ -41,6 +43,7 @@ impl Default for MemHost {
             full_for: 0,
             full_after: None,
             refuses: Vec::new(),
+            refuses_supers: false,
             gone: false,
             taken: Record::default(),
             most_slices: 0,
@@ -68,8 +71,8 @@ impl SuperPort for MemHost {
     const MAX_SLICES: usize = 1024;
 
     fn takes(&self, gso_type: GsoType) -> bool {
-        // Like a TUN device it knows of no tunnels.
-        !gso_type.is_encapsulated() && !self.refuses.contains(&gso_type.kind())
+        // As a vnet header it knows of eight bits.
+        gso_type.0 <= u8::MAX.into() && !self.refuses.contains(&gso_type.kind())
     }
 
     fn send(&mut self, slices: &[IoSlice<'_>]) -> Sent {
@@ -80,6 +83,10 @@ impl SuperPort for MemHost {
         if self.full_for > 0 {
             self.full_for -= 1;
             return Sent::Full;
+        }
+        let vnet = slices.first().and_then(|first| VnetHeader::parse(first));
+        if self.refuses_supers && vnet.is_some_and(|vnet| vnet.gso_type != 0) {
+            return Sent::Refused;
         }
         if self.answer == Sent::Done {
             self.most_slices = self.most_slices.max(slices.len());

@@ -40,9 +40,9 @@ where
     Ok(())
 }
 
-/// Plays a schedule: two bytes for the sizes, the highest bit of the second for jumbo frames, then two a step, whatever they are. After each step the
-/// worker has a turn, and its [`audit`] must be clean; at the end it stops, in time and with all
-/// frames accounted for.
+/// Plays a schedule: two bytes for the sizes, the highest bit of the second for jumbo frames and the one below
+/// for a socket to send by, then two a step, whatever they are. After each step the worker has a turn, and its
+/// [`audit`] must be clean; at the end it stops, in time and with all frames accounted for.
 ///
 /// # Panics
 /// When it is not so.
@@ -52,7 +52,8 @@ pub fn play(schedule: &[u8]) {
     let ring = RingSize::new(1 << (sizes[1] % 7)).expect("a power of two");
     let umem = Umem::heap(frames);
     let mtu = if sizes[1] & 0x80 == 0 { 1500 } else { 9000 };
-    let mut stage = Stage::new(&umem, ring, mtu, sizes[0] >> 4);
+    let socket = (sizes[1] & 0x40 != 0).then(MemHost::default);
+    let mut stage = Stage::new(&umem, ring, mtu, sizes[0] >> 4, socket);
     for step in steps.chunks(2) {
         stage.step(step[0], step.get(1).copied().unwrap_or(0));
         stage.turn();
@@ -67,7 +68,7 @@ struct Stage<'u> {
 }
 
 impl<'u> Stage<'u> {
-    fn new(umem: &'u Umem, ring: RingSize, mtu: usize, hold: u8) -> Self {
+    fn new(umem: &'u Umem, ring: RingSize, mtu: usize, hold: u8, socket: Option<MemHost>) -> Self {
         let hold = match hold % 3 {
             0 => Hold::EndOfBurst,
             1 => Hold::AtMost(50_000),
@@ -84,6 +85,7 @@ impl<'u> Stage<'u> {
         let hops = FixedHops::known([6; 6], [8; 6]);
         let (pool, mut port, host) = (umem.pool(), MemPort::new(ring), MemHost::default());
         port.multi_buffer = mtu > FRAME_MTU;
+        port.socket = socket;
         let (worker, _) = Worker::new(config, pool, port, host, hops, beat).expect("a descriptor");
         let talkers = [1, 2, 3, 4].map(|port| Talker::new(port, u32::from(port) << 30));
         Self { worker, talkers, now: 1_000_000 }
@@ -128,8 +130,14 @@ impl<'u> Stage<'u> {
             }
             11 => wire.stalled = how & 1 == 0,
             12 => {
-                host.answer =
-                    [Sent::Done, Sent::Full, Sent::Refused, Sent::Gone][usize::from(how & 3)];
+                let answers = [Sent::Done, Sent::Full, Sent::Dropped, Sent::Refused, Sent::Gone];
+                if let Some(socket) = &mut wire.socket {
+                    socket.answer = answers[usize::from(how >> 4) % answers.len()];
+                    socket.refuses_supers = how & 4 == 0;
+                    socket.full_after =
+                        (how & 2 == 0).then(|| socket.taken.len() + usize::from(how >> 5));
+                }
+                host.answer = answers[usize::from(how & 7) % answers.len()];
             }
             13 => {
                 hops.link = (how & 1 == 0).then_some(([6; 6], [8; 6]));

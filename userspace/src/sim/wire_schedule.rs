@@ -19,7 +19,7 @@ use crate::xsk::{FRAME_MTU, FrameCount, Heartbeat, RingSize, Umem};
 /// MTUs of the two sides: the same, or not.
 const MTUS: [[u16; 2]; 4] = [[1500, 1500], [9000, 1500], [1500, 9000], [576, 4000]];
 
-/// Plays a schedule: three bytes for sizes, MTUs and how trains are held, then two a step, whatever they are. After
+/// Plays a schedule: three bytes for sizes, MTUs, how trains are held and by which way they leave, then two a step, whatever they are. After
 /// each step the worker and its helper, if it has one, have a turn, and the [audit](audit_wire) must be clean; at the
 /// end they stop, in time and with all frames accounted for.
 ///
@@ -95,6 +95,7 @@ impl<'u> Scene<'u> {
         let ports = [(); 2].map(|()| {
             let mut port = MemPort::new(ring);
             port.multi_buffer = multi_buffer;
+            port.socket = (how & 64 != 0).then(MemHost::default);
             port
         });
         let (host, beats) = (MemHost::default(), [beat(), beat()]);
@@ -127,8 +128,14 @@ impl<'u> Scene<'u> {
             }
             10 => port.stalled = how & 1 == 0,
             11 => {
-                self.worker.host().answer =
-                    [Sent::Done, Sent::Full, Sent::Refused, Sent::Gone][usize::from(how & 3)];
+                let answers = [Sent::Done, Sent::Full, Sent::Dropped, Sent::Refused, Sent::Gone];
+                if let Some(socket) = &mut port.socket {
+                    socket.answer = answers[usize::from(how >> 4) % answers.len()];
+                    socket.refuses_supers = how & 4 == 0;
+                    socket.full_after =
+                        (how & 2 == 0).then(|| socket.taken.len() + usize::from(how >> 5));
+                }
+                self.worker.host().answer = answers[usize::from(how & 7) % answers.len()];
             }
             12 => self.now += u64::from(how) * 1_000,
             13 => port.taken_at_once = usize::from(how & 7),

@@ -4,6 +4,7 @@
 //! | module | what it shows |
 //! |---|---|
 //! | `same_mtu` | packets leave byte for byte as they came, in order |
+//! | `sockets` | the same through packet sockets, trains whole |
 //! | `helpers` | flows handed to another worker |
 //! | `pressure` | a side that does not send harms no other |
 //! | `promptness` | a small packet is not held longer than its burst |
@@ -18,5 +19,6 @@ mod promptness;
 mod random;
 mod rig;
 mod same_mtu;
+mod sockets;
 mod stages;
 mod translate;

@@ -49,12 +49,28 @@ impl<'u> Rig<'u> {
 impl<'u, S: Stage> Rig<'u, S> {
     /// With rings of `ring` slots, filled.
     pub(crate) fn with(umem: &'u Umem, ring: u32, config: WireConfig, stage: S) -> Self {
+        Self::made(umem, ring, config, stage, || None)
+    }
+
+    /// The same, each port with a socket.
+    pub(crate) fn with_sockets(umem: &'u Umem, ring: u32, config: WireConfig, stage: S) -> Self {
+        Self::made(umem, ring, config, stage, || Some(MemHost::default()))
+    }
+
+    fn made(
+        umem: &'u Umem,
+        ring: u32,
+        config: WireConfig,
+        stage: S,
+        socket: fn() -> Option<MemHost>,
+    ) -> Self {
         let heartbeats = [(); 2].map(|()| Arc::new(Heartbeat::unwatched(1).unwrap()));
         let beats = heartbeats.each_ref().map(|heartbeat| heartbeat.beat(0));
         let multi_buffer = config.mtus.iter().any(|&mtu| usize::from(mtu) > sluice::xsk::FRAME_MTU);
         let ports = [(); 2].map(|()| {
             let mut port = MemPort::new(RingSize::new(ring).unwrap());
             port.multi_buffer = multi_buffer;
+            port.socket = socket();
             port
         });
         let host = MemHost::default();

@@ -10,5 +10,6 @@ mod running;
 mod stopping;
 mod switching;
 mod to_host;
+mod to_socket;
 mod to_wire;
 mod udp;

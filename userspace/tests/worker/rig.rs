@@ -47,8 +47,18 @@ impl<'u> Rig<'u> {
     }
 
     pub(crate) fn with(umem: &'u Umem, ring: u32, config: WorkerConfig) -> Self {
+        Self::made(umem, ring, config, None)
+    }
+
+    /// The same, the port with a socket.
+    pub(crate) fn with_socket(umem: &'u Umem, config: WorkerConfig) -> Self {
+        Self::made(umem, 64, config, Some(MemHost::default()))
+    }
+
+    fn made(umem: &'u Umem, ring: u32, config: WorkerConfig, socket: Option<MemHost>) -> Self {
         let heartbeat = Arc::new(Heartbeat::unwatched(1).unwrap());
-        let port = MemPort::new(RingSize::new(ring).unwrap());
+        let mut port = MemPort::new(RingSize::new(ring).unwrap());
+        port.socket = socket;
         let hops = FixedHops::known([6; 6], [8; 6]);
         let (worker, handle) =
             Worker::new(config, umem.pool(), port, MemHost::default(), hops, heartbeat.beat(0))

@@ -255,6 +255,12 @@ impl<H: Buffer> Coalescer<H> {
         }
     }
 
+    /// For how many more trains it has storage.
+    #[must_use]
+    pub fn spare(&self) -> usize {
+        self.spare.len()
+    }
+
     /// G23: a train goes if the packet does not fit, and the packet starts the next one.
     pub(super) fn join(&mut self, slot: u32, arrival: Arrival<H>, out: &mut impl Sink<H>) {
         let Some(Slot { held, packets, .. }) = self.table.train(slot) else { return };

@@ -81,8 +81,12 @@ impl<'u, S: Stage> Engine<'u, S> {
 
     /// Gives storage back that was spent elsewhere.
     pub(super) fn recycle_spent(&mut self, spent: impl Iterator<Item = Vec<Frame<'u, Packet>>>) {
-        let coalescer = &mut self.coalescers[Side::A.index()];
-        spent.for_each(|storage| coalescer.recycle(storage));
+        for storage in spent {
+            // Whose it was is not known: it goes where most is missing.
+            let [a, b] = &mut self.coalescers;
+            let poorer = if a.spare() < b.spare() { a } else { b };
+            poorer.recycle(storage);
+        }
     }
 
     /// How many packets are held that came in by `side`.

@@ -86,12 +86,12 @@ impl<'u> Parcels<'u> {
         let free = pool.len();
         while let Some(mut parcel) = self.waiting.pop_front() {
             let before = parcel.packets();
-            let through = parcel.give(socket, &mut self.head, counts);
-            self.packets -= before - parcel.packets();
-            if !through {
+            if !parcel.give(socket, &mut self.head, counts) {
+                self.packets -= before - parcel.packets();
                 self.waiting.push_front(parcel);
                 break;
             }
+            self.packets -= before;
             self.release(parcel, pool);
         }
         pool.len() - free
