@@ -1,5 +1,6 @@
 //! Real AF_XDP sockets on a veth pair in namespaces of their own. Needs root.
 
+use std::io::IoSlice;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use nix::poll::{PollFd, PollFlags, poll};
 use nix::time::{ClockId, clock_gettime};
 use sluice::config::{Idle, Transmit, XdpMode, ZeroCopy};
 use sluice::pipeline::{End, Worker, WorkerConfig};
-use sluice::port::{FramePort, Liveness, Rings};
+use sluice::port::{FramePort, Liveness, Rings, Sent, SuperPort};
 use sluice::sim::{FixedHops, MemHost, Talker};
 use sluice::steer::{Buffers, Steering, insert_socket};
 use sluice::xsk::{
@@ -16,7 +17,7 @@ use sluice::xsk::{
     Umem, XskPort, open_pair, open_queue,
 };
 use sluice_common::classify::{Action, PortRange, Rule};
-use sluice_common::offload::{Buffer, GroConfig};
+use sluice_common::offload::{Buffer, GroConfig, VnetHeader};
 use sluice_common::wire::tcp::Flags;
 use sluice_lab::{
     A, B, Capture, DUT, Direction, LEFT, Lab, PEER, RIGHT, WireLab, WireWiring, Wiring,
@@ -454,6 +455,35 @@ fn memory_on_the_heap_is_refused() {
     let error =
         open_queue(&umem, &mut pool, &wanted()).err().expect("the kernel knows nothing of it");
     assert!(matches!(error, OpenError::HeapUmem { .. }), "{error}");
+}
+
+/// The sockets' errors that say whether a packet waits, is lost, or has nowhere to go.
+#[test]
+fn a_packet_socket_waits_while_the_interface_is_down_and_ends_with_it() {
+    let lab = lab();
+    let peer = Capture::open(&lab.peer, PEER).unwrap();
+    lab.dut.run(|| {
+        let umem = umem();
+        let mut pool = umem.pool();
+        let config = QueueConfig { transmit: Transmit::Auto, ..wanted() };
+        let (mut port, _) = open_queue(&umem, &mut pool, &config).unwrap();
+        let socket = port.socket().expect("copy mode sends by a socket");
+        let vnet = VnetHeader::default().to_bytes();
+        let packet = Talker::new(40_000, 0).packet(100, Flags::ACK);
+        let whole = [&vnet[..], &packet].map(IoSlice::new);
+        assert_eq!(socket.send(&whole), Sent::Done);
+        assert_eq!(captured(&peer, 1).concat(), packet);
+        let long = [&packet[..], &[0; 2000]].concat();
+        assert_eq!(socket.send(&[&vnet[..], &long].map(IoSlice::new)), Sent::Refused);
+        let unknown = VnetHeader { gso_type: 77, gso_size: 9, ..VnetHeader::default() }.to_bytes();
+        assert_eq!(socket.send(&[&unknown[..], &packet].map(IoSlice::new)), Sent::Refused);
+        lab.dut.exec("ip", &format!("link set {DUT} down")).unwrap();
+        assert_eq!(socket.send(&whole), Sent::Full);
+        lab.dut.exec("ip", &format!("link del {DUT}")).unwrap();
+        // The first says that the interface went down, if that was not said.
+        let gone = [socket.send(&whole), socket.send(&whole)];
+        assert_eq!(gone[1], Sent::Gone, "{gone:?}");
+    });
 }
 
 #[test]

@@ -122,6 +122,28 @@ fn files_cross_a_wire_that_loses_and_reorders() -> Result<()> {
     sluice.stop()
 }
 
+/// The same by the transmit rings.
+fn by_ring() -> String {
+    patient().replace("iface =", "transmit = \"ring\"\niface =")
+}
+
+#[test]
+fn files_cross_by_the_transmit_rings() -> Result<()> {
+    let stats = over_sluice(WireWiring::default(), &by_ring(), connections::files)?;
+    ensure!(stats.crossed().iter().all(|side| side.sent_supers == 0), "{:?}", stats.crossed());
+    ensure_carried(&stats, 2 * (64 << 20) / 1500)
+}
+
+#[test]
+fn frames_cross_unchanged_by_the_transmit_rings() -> Result<()> {
+    let stats = over_sluice(WireWiring::default(), &by_ring(), |lab| {
+        unchanged::frames(lab, 7, Way::AToB, 250_000)?;
+        unchanged::frames(lab, 8, Way::BToA, 250_000)
+    })?;
+    ensure!(stats.crossed().iter().all(|side| side.sent_supers == 0), "{:?}", stats.crossed());
+    ensure_carried(&stats, 125_000)
+}
+
 #[test]
 fn a_million_frames_of_every_kind_cross_unchanged() -> Result<()> {
     let stats = over_sluice(WireWiring::default(), &patient(), |lab| {
@@ -130,6 +152,8 @@ fn a_million_frames_of_every_kind_cross_unchanged() -> Result<()> {
         }
         Ok(())
     })?;
+    // By packet sockets, and segmented by the kernel.
+    ensure!(stats.crossed().iter().all(|side| side.sent_supers > 1_000), "{:?}", stats.crossed());
     // Half of them at least are TCP and UDP.
     ensure_carried(&stats, 250_000)
 }

@@ -50,6 +50,10 @@ crossed! {
     sent_packets,
     /// Their bytes, link header included.
     sent_bytes,
+    /// Super-packets among them.
+    sent_supers,
+    /// Packets that were to leave and the kernel dropped or did not take.
+    refused_packets,
 }
 
 impl Crossed {

@@ -179,6 +179,8 @@ impl Stats {
         let mut drops = self.over_workers("drops");
         let mut kernel = self.over_workers("socket");
         self.sides().for_each(|side| add(&mut kernel, &side["socket"]));
+        let refused = self.crossed().iter().map(|side| side.refused_packets).sum::<u64>();
+        drops.extend((refused > 0).then(|| ("refused_packets".to_owned(), refused)));
         drops.extend(kernel.into_iter().filter(|(label, _)| DROPS.contains(&label.as_str())));
         drops
     }
