@@ -42,6 +42,9 @@ fn checks() -> Vec<Step> {
         Step::new("cargo check --package sluice-common --lib --no-default-features --target")
             .args([NO_STD]),
         Step::new("cargo xtask rules --check"),
+        // Last: it takes the longest, emulated as the machine mostly is, and it alone may have to download a kernel. What
+        // fails sooner is told sooner. One NIC, for the others take as long again each: `--nic all` is for by hand.
+        Step::new("cargo xtask test --no-setup --nic igb --only-nic"),
     ];
     // Built for another target, it is no member of the workspace.
     let apart = "xdp-ebpf/Cargo.toml";

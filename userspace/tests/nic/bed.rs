@@ -4,11 +4,10 @@ use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use sluice_lab::{Lab, Sluice};
+use sluice_lab::{HANG, Lab, Sluice, wait_until};
 
 use crate::evidence::{Evidence, Nic};
 use crate::found::Found;
@@ -18,26 +17,27 @@ pub(crate) const NIC: &str = "eth0";
 /// The one at the other end of its cable.
 pub(crate) const OTHER: &str = "eth1";
 
-/// Bounds a hang, on a machine that is emulated and shares its cores.
-pub(crate) const LIMIT: Duration = Duration::from_secs(120);
-
 /// A port of the device under test that is steered.
 pub(crate) const STEERED: u16 = 5000;
 /// A port of the peer whose replies are steered.
 pub(crate) const STEERED_AWAY: u16 = 6000;
 
-/// Host mode on the NIC. Little memory, for an emulated machine takes long to clear it; and no fail-open before a
-/// second has passed, for it may be away for longer than the default.
-const CONFIG: &str = r#"
+/// Host mode on the NIC, with more lines about the port and the workers. Little memory, for an emulated machine takes
+/// long to clear it; and the longest time there is before workers fail open, for they may be away for seconds.
+fn config(port: &str, worker: &str) -> String {
+    format!(
+        r#"
 mode = "host"
 
 [[port]]
-iface = "eth0"
+iface = "{NIC}"
 frames = 2048
 ring = 512
+{port}
 
 [worker]
 fail_open_ms = 10000
+{worker}
 
 [[rule]]
 dst_port = "5000-5999"
@@ -47,7 +47,9 @@ action = "steer"
 proto = "tcp"
 src_port = "6000-6999"
 action = "steer"
-"#;
+"#
+    )
+}
 
 /// Two NICs, and nobody else who uses them.
 pub(crate) struct Bed {
@@ -98,7 +100,21 @@ impl Bed {
 
     /// Lets Sluice run on the NIC while `body` does.
     pub(crate) fn with_sluice<T>(&self, body: impl FnOnce(&Sluice) -> Result<T>) -> Result<T> {
-        let mut sluice = self.explain(Sluice::start(&self.lab.dut, &program(), CONFIG), None)?;
+        self.with_config(&config("", ""), body)
+    }
+
+    /// The same, and Sluice sees to it that there are so many queues.
+    pub(crate) fn with_managed<T>(
+        &self,
+        queues: u64,
+        body: impl FnOnce(&Sluice) -> Result<T>,
+    ) -> Result<T> {
+        let config = config("rss = \"manage\"", &format!("count = {queues}"));
+        self.with_config(&config, body)
+    }
+
+    fn with_config<T>(&self, config: &str, body: impl FnOnce(&Sluice) -> Result<T>) -> Result<T> {
+        let mut sluice = self.explain(Sluice::start(&self.lab.dut, &program(), config), None)?;
         // Attaching a program resets many a NIC.
         let outcome = await_carrier(&self.lab).and_then(|()| body(&sluice));
         let outcome = outcome.and_then(|made| self.stop(&mut sluice).map(|()| made));
@@ -148,7 +164,7 @@ pub(crate) fn await_carrier(lab: &Lab) -> Result<()> {
     for (host, nic) in nics(lab) {
         let up =
             || host.ip(&format!("link show {nic}")).is_ok_and(|told| told.contains("state UP"));
-        sluice_lab::wait_until("the NIC has a carrier", LIMIT, || up().then_some(()))?;
+        wait_until("the NIC has a carrier", HANG, || up().then_some(()))?;
     }
     Ok(())
 }

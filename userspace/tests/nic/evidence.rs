@@ -60,7 +60,11 @@ fn counted((host, nic): Nic<'_>, before: &Counters) -> String {
 /// Those of the driver and those every interface has; none where it does not tell.
 fn counters((host, nic): Nic<'_>) -> Counters {
     let driver = host.exec("ethtool", &format!("-S {nic}")).unwrap_or_default();
-    let mut counters: Counters = driver.lines().filter_map(of_driver).collect();
+    let mut counters = Counters::new();
+    // vmxnet3 gives the counters of all queues the same names.
+    for (name, count) in driver.lines().filter_map(of_driver) {
+        *counters.entry(name).or_default() += count;
+    }
     let link = host.ip(&format!("-json -statistics -statistics link show dev {nic}"));
     let link: Value =
         link.ok().and_then(|told| serde_json::from_str(&told).ok()).unwrap_or_default();

@@ -3,9 +3,9 @@
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
-use sluice_lab::{DUT_V4, Stats, wait_until};
+use sluice_lab::{DUT_V4, HANG, Stats, wait_until};
 
-use crate::bed::{Bed, LIMIT, NIC, OTHER, STEERED};
+use crate::bed::{Bed, NIC, OTHER, STEERED};
 use crate::carries::{V4, both_ways, counted};
 use crate::iperf::Run;
 use crate::pktgen::Flood;
@@ -25,7 +25,7 @@ fn a_flood_costs_packets_with_reasons_and_nothing_else() -> Result<()> {
     let mac = bed.features()?["mac"].as_str().context("it has one")?.to_owned();
     bed.with_sluice(|sluice| {
         let mut run = Run::start(&bed.lab, STEERED, TRANSFER, "")?;
-        wait_until("iperf3 is carried", LIMIT, || {
+        wait_until("iperf3 is carried", HANG, || {
             counted(sluice).ok().filter(|carried| carried.received > 10).map(drop)
         })?;
         ensure!(run.client.running()?, "all {TRANSFER} bytes were sent before the flood");
@@ -35,7 +35,7 @@ fn a_flood_costs_packets_with_reasons_and_nothing_else() -> Result<()> {
         ensure!(sent == PACKETS, "pktgen sent {sent}");
         // The connection survives it.
         run.finish(TRANSFER)?;
-        let stats = wait_until("each packet has come or been counted as a drop", LIMIT, || {
+        let stats = wait_until("each packet has come or been counted as a drop", HANG, || {
             sluice.stats().ok().filter(|stats| stats.has_workers() && accounted(stats))
         })?;
         println!("of {sent}: verdicts {:?}, drops {:?}", stats.verdicts(), stats.drops());

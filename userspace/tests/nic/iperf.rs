@@ -1,9 +1,9 @@
 //! iperf3, which Sluice carries.
 
 use anyhow::{Result, ensure};
-use sluice_lab::{Carried, DUT_V4, Iperf, IperfClient, Lab, Process, wait_until};
+use sluice_lab::{Carried, DUT_V4, HANG, Iperf, IperfClient, Lab, Process, wait_until};
 
-use crate::bed::{Bed, LIMIT, STEERED};
+use crate::bed::{Bed, STEERED};
 use crate::carries::{FILE as BYTES, PACKETS, counted};
 
 /// A client on the peer, and its server on the device under test.
@@ -24,7 +24,7 @@ impl Run {
 
     /// Waits until all has arrived, but for what is in sockets when the sender has done.
     pub(crate) fn finish(self, bytes: u64) -> Result<()> {
-        let arrived = self.client.finish(LIMIT)?.bytes;
+        let arrived = self.client.finish(HANG)?.bytes;
         ensure!(arrived > bytes / 2, "{arrived} of {bytes} bytes have arrived");
         Ok(())
     }
@@ -38,7 +38,7 @@ fn iperf3_is_carried_both_ways() -> Result<()> {
         for (port, way) in [(STEERED, ""), (STEERED + 1, "--reverse")] {
             Run::start(&bed.lab, port, BYTES, way)?.finish(BYTES)?;
         }
-        wait_until("Sluice has carried both transfers", LIMIT, || {
+        wait_until("Sluice has carried both transfers", HANG, || {
             let Carried { received, sent, .. } = counted(sluice).ok()? - before;
             (received >= PACKETS && sent >= PACKETS).then_some(())
         })

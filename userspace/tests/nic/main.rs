@@ -6,7 +6,8 @@
 //! | module | what it tests |
 //! |---|---|
 //! | `offers` | native or generic, zero-copy or copy, as the driver has it |
-//! | `carries` | files cross unchanged, with any number of queues, and after the cable was out |
+//! | `carries` | files cross unchanged, and so they do after the cable was out |
+//! | `queues` | any number of queues carries, and one that Sluice has set is put back |
 //! | `flood` | 64-byte packets as fast as the kernel sends them, while iperf3 runs |
 //! | `iperf` | so does iperf3, which Sluice carries both ways |
 //! | `bed` | two NICs, and Sluice on one |
@@ -24,3 +25,4 @@ mod found;
 mod iperf;
 mod offers;
 mod pktgen;
+mod queues;

@@ -6,6 +6,7 @@
 //! | `cache` | the folder that keeps what was downloaded |
 //! | `packages` | Debian's packages, fetched and unpacked without installing them |
 //! | `download` | what is to be downloaded, said before and shown while it is |
+//! | `retry` | what the network refused is asked for again |
 //! | `kernel` | which kernels there are, and one of them unpacked |
 //! | `modules` | its modules and what they depend on |
 //! | `initrd` | what the machine boots into |
@@ -23,6 +24,7 @@ mod modules;
 mod nic;
 mod packages;
 mod qemu;
+mod retry;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

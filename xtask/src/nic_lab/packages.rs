@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::cache::Cache;
 use super::download;
+use super::retry::persistently;
 use crate::workspace;
 
 /// The suite whose kernels and busybox are used, and the one that brings newer kernels.
@@ -106,10 +107,17 @@ impl Apt {
     /// Fetches the lists anew.
     pub(super) fn update(&self) -> Result<()> {
         eprintln!("xtask: nic-lab: fetching Debian's package lists");
-        let mut update = self.program("apt-get");
-        let status = update.args(["-qq", "update"]).stdout(Stdio::null()).status()?;
-        ensure!(status.success(), "the package lists cannot be fetched: does the mirror answer?");
-        Ok(())
+        persistently(|| {
+            let mut update = self.program("apt-get");
+            // Otherwise a list that did not come is a warning, and its packages are missed for ever.
+            update.args(["-qq", "--error-on=any", "update"]);
+            let status = update.stdout(Stdio::null()).status()?;
+            ensure!(
+                status.success(),
+                "the package lists cannot be fetched: does the mirror answer?"
+            );
+            Ok(())
+        })
     }
 
     /// What apt-cache prints.
@@ -134,7 +142,7 @@ impl Apt {
         if self.download(packages, &debs).is_err() {
             // Old lists name files that a mirror no longer has.
             self.update()?;
-            self.download(packages, &debs)?;
+            persistently(|| self.download(packages, &debs))?;
         }
         let whole = scratch.path().join("whole");
         for deb in fs::read_dir(&debs)? {

@@ -131,17 +131,29 @@ fn program(told: &[LinkXdp]) -> u32 {
     id.unwrap_or(0)
 }
 
-/// How many packets `iface` has received, by its own count.
+/// What an interface counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkCounts {
+    /// Packets it has received.
+    pub received: u64,
+    /// How often its carrier came or went.
+    pub carrier_changes: u32,
+}
+
+/// What `iface` has counted.
 ///
 /// # Errors
 /// [`NicError`] when there is no such interface or netlink does not answer.
-pub async fn received(iface: &str) -> Result<u64, NicError> {
-    let attributes = link(iface).await?.attributes;
-    let count = attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::Stats64(stats) => Some(stats.rx_packets),
-        _ => None,
-    });
-    count.ok_or_else(|| refused(iface, &"no statistics"))
+pub async fn counts(iface: &str) -> Result<LinkCounts, NicError> {
+    let mut counts = LinkCounts::default();
+    for attribute in link(iface).await?.attributes {
+        match attribute {
+            LinkAttribute::Stats64(stats) => counts.received = stats.rx_packets,
+            LinkAttribute::CarrierChanges(changes) => counts.carrier_changes = changes,
+            _ => {}
+        }
+    }
+    Ok(counts)
 }
 
 /// What the kernel says about the link.

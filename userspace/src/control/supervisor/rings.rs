@@ -1,10 +1,17 @@
-//! Finding out that a driver never looks at the rings of a restarted data plane.
+//! Finding out that a driver passes the program by.
 //!
-//! Seen with igb in zero-copy mode on Linux 6.18: sockets that are bound while the program is attached
-//! receive nothing, for ever and without an error. The interface counts packets, the program sees none.
-//! Attaching the program anew mends it.
+//! The interface counts packets and the program sees none, without an error, where a driver
+//! - never looks at the rings of a restarted data plane: igb in zero-copy mode on Linux 6.18 receives nothing for
+//!   sockets that are bound while the program is attached;
+//! - forgets the program when it resets the NIC: vmxnet3 drops it whenever it empties its rings, as it does when the
+//!   interface is set down, while the kernel goes on naming it. All packets take the kernel's path then.
+//!
+//! Attaching the program anew mends both. The first is known to have happened; of the second a carrier tells that was
+//! away meanwhile. Otherwise nobody looks, for an interface may count what its rings had no room for.
 
 use std::time::Duration;
+
+use super::super::nic::LinkCounts;
 
 /// How long to look. A second is long against a link reset's packets in flight, short against patience.
 const WINDOW: Duration = Duration::from_secs(1);
@@ -15,46 +22,61 @@ const SUSPICIOUS: u64 = 16;
 const MOST: u64 = 3;
 
 /// What has been counted so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counted {
-    /// Packets the interface has received.
-    pub(super) interface: u64,
+    /// What the interface has.
+    pub(super) interface: LinkCounts,
     /// Packets the XDP program has decided on.
     pub(super) program: u64,
 }
 
-/// Watches the time after each start of a data plane.
+/// Watches the time after each start of a data plane, and after each time without a carrier.
 #[derive(Debug, Default)]
 pub(super) struct EmptyRings {
-    window: Option<(Duration, Counted)>,
+    /// When it was last looked.
+    looked: Duration,
+    /// How often the carrier had come or gone then.
+    carrier_changes: u32,
+    /// What had been counted when the watch began, while there is one.
+    window: Option<Counted>,
     attempts: u64,
 }
 
 impl EmptyRings {
     /// A data plane was started under an attached program.
     pub(super) fn restarted(&mut self, now: Duration, counted: Counted) {
-        self.window = Some((now, counted));
-        self.attempts = 0;
+        let carrier_changes = counted.interface.carrier_changes;
+        *self = Self { looked: now, carrier_changes, window: Some(counted), attempts: 0 };
     }
 
-    /// Whether there is something to watch, so that `counted` is worth its system calls.
+    /// Whether it is time to look, so that `counted` is worth its system calls.
     pub(super) fn due(&self, now: Duration) -> bool {
-        self.window.is_some_and(|(since, _)| now.saturating_sub(since) >= WINDOW)
+        now.saturating_sub(self.looked) >= WINDOW
     }
 
     /// Whether the program is to be attached anew. Looks on until packets have been seen or there is no
     /// use in trying.
     pub(super) fn check(&mut self, now: Duration, counted: Counted) -> bool {
-        let Some((_, before)) = self.window else { return false };
-        if counted.program > before.program {
-            self.window = None;
+        self.looked = now;
+        let carrier_changes = counted.interface.carrier_changes;
+        let was_away = carrier_changes != self.carrier_changes;
+        self.carrier_changes = carrier_changes;
+        // What was seen before that proves nothing. Attaching resets many a link too: where that has not helped, it is no
+        // reason to begin again.
+        if was_away && self.attempts < MOST {
+            self.window = Some(counted);
             return false;
         }
-        self.window = Some((now, before));
-        let unseen = counted.interface.saturating_sub(before.interface) >= SUSPICIOUS;
+        let Some(before) = self.window else { return false };
+        if counted.program > before.program {
+            (self.window, self.attempts) = (None, 0);
+            return false;
+        }
+        let received = counted.interface.received.saturating_sub(before.interface.received);
+        let unseen = received >= SUSPICIOUS;
         if unseen {
             self.attempts += 1;
-            self.window = (self.attempts < MOST).then_some((now, counted));
+            self.window = (self.attempts < MOST).then_some(counted);
         }
         unseen
     }
@@ -64,8 +86,13 @@ impl EmptyRings {
 mod tests {
     use super::*;
 
-    const fn counted(interface: u64, program: u64) -> Counted {
-        Counted { interface, program }
+    const fn counted(received: u64, program: u64) -> Counted {
+        after(0, received, program)
+    }
+
+    /// After the carrier has come or gone so often.
+    const fn after(carrier_changes: u32, received: u64, program: u64) -> Counted {
+        Counted { interface: LinkCounts { received, carrier_changes }, program }
     }
 
     fn watching() -> EmptyRings {
@@ -83,11 +110,36 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_sees_packets_is_left_alone_for_good() {
+    fn a_program_that_sees_packets_is_left_alone() {
         let mut rings = watching();
         assert!(!rings.check(WINDOW, counted(200, 51)));
-        assert!(!rings.due(WINDOW * 9));
+        assert!(!rings.due(WINDOW), "once a window");
         assert!(!rings.check(WINDOW * 9, counted(900, 51)));
+        assert!(!rings.check(WINDOW * 10, counted(999, 51)), "a worker may just be slow");
+    }
+
+    #[test]
+    fn a_program_that_was_forgotten_with_the_carrier_is_attached_anew() {
+        let mut rings = watching();
+        assert!(!rings.check(WINDOW, counted(200, 51)));
+        assert!(!rings.check(WINDOW * 2, after(2, 300, 51)), "nothing has come since that");
+        assert!(rings.check(WINDOW * 3, after(2, 400, 51)));
+        // The new attachment has reset the link, and works.
+        assert!(!rings.check(WINDOW * 4, after(4, 500, 52)));
+        assert!(!rings.check(WINDOW * 5, after(4, 600, 53)));
+        // Next time it is again worth three attempts.
+        assert!(!rings.check(WINDOW * 6, after(6, 700, 53)));
+        let asked = (7..19).filter(|&n| rings.check(WINDOW * n, after(6, u64::from(n) * 100, 53)));
+        assert_eq!(asked.count(), MOST as usize);
+    }
+
+    #[test]
+    fn a_carrier_that_was_away_does_no_harm_to_a_program_that_sees_packets() {
+        let mut rings = watching();
+        assert!(!rings.check(WINDOW, counted(200, 51)));
+        assert!(!rings.check(WINDOW * 2, after(2, 200, 51)));
+        assert!(!rings.check(WINDOW * 3, after(2, 400, 52)));
+        assert!(!rings.check(WINDOW * 4, after(2, 600, 52)));
     }
 
     #[test]
@@ -99,9 +151,19 @@ mod tests {
     }
 
     #[test]
-    fn three_attempts_are_enough() {
+    fn what_was_seen_before_the_carrier_went_is_no_proof() {
         let mut rings = watching();
-        let asked = (1..9).filter(|&n| rings.check(WINDOW * n, counted(100 * n as u64 + 100, 50)));
-        assert_eq!(asked.count(), MOST as usize);
+        assert!(!rings.check(WINDOW, after(2, 900, 900)));
+        assert!(rings.check(WINDOW * 2, after(2, 1000, 900)));
+    }
+
+    #[test]
+    fn three_attempts_are_enough_even_where_each_resets_the_link() {
+        let (mut rings, mut attempts) = (watching(), 0);
+        for n in 1..20 {
+            let counted = after(attempts * 2, u64::from(n) * 100 + 100, 50);
+            attempts += u32::from(rings.check(WINDOW * n, counted));
+        }
+        assert_eq!(u64::from(attempts), MOST);
     }
 }

@@ -166,8 +166,9 @@ impl Served {
     pub(super) async fn attach(&mut self) -> Result<bool, SteerError> {
         let index = self.index();
         if self.attachment.as_ref().is_some_and(|attachment| Some(attachment.index) == index) {
-            let counted = self.counted().await;
-            self.rings.restarted(self.started.elapsed(), counted);
+            if let Some(counted) = self.counted().await {
+                self.rings.restarted(self.started.elapsed(), counted);
+            }
             return Ok(false);
         }
         let attached = self.steering.attach(&self.port.iface, self.taking.xdp)?;
@@ -225,20 +226,20 @@ impl Served {
         self.queues.iter().map(|&queue| self.steering.heartbeat(queue))
     }
 
-    /// The trap of a restart under an attached program; see [`super::rings`]. Whether the program was attached
+    /// The traps of a restart under an attached program, and of a reset; see [`super::rings`]. Whether the program was attached
     /// anew; an error leaves the interface without one.
     pub(super) async fn look_at_rings(&mut self) -> Result<bool, SteerError> {
         let now = self.started.elapsed();
         if !self.rings.due(now) {
             return Ok(false);
         }
-        let counted = self.counted().await;
+        let Some(counted) = self.counted().await else { return Ok(false) };
         if !self.rings.check(now, counted) {
             return Ok(false);
         }
         tracing::warn!(
             "{}: the interface counts packets and the XDP program sees none since the data plane was \
-             started again: attaching the program anew",
+             started again or the link was away: attaching the program anew",
             self.iface()
         );
         self.reattached += 1;
@@ -248,11 +249,11 @@ impl Served {
         Ok(true)
     }
 
-    async fn counted(&self) -> Counted {
-        let program = self.steering.counters().map_or(0, |counters| {
-            VerdictReason::ALL.iter().map(|&reason| counters.of(reason)).sum()
-        });
-        Counted { interface: nic::received(self.iface()).await.unwrap_or(0), program }
+    /// Nothing where either does not tell: an interface that is gone is noticed elsewhere.
+    async fn counted(&self) -> Option<Counted> {
+        let counters = self.steering.counters().ok()?;
+        let program = VerdictReason::ALL.iter().map(|&reason| counters.of(reason)).sum();
+        Some(Counted { interface: nic::counts(self.iface()).await.ok()?, program })
     }
 
     /// What `sluice stats` shows of it: `opened` are its queues, `counted` is what its program decided.

@@ -102,5 +102,5 @@ pub use tcp::{connect, mss, resent};
 pub use threads::{Thread, threads};
 pub use transfer::transfer;
 pub use veth::Checksums;
-pub use wait::wait_until;
+pub use wait::{HANG, wait_until};
 pub use wire::{DUT, DUT_V4, DUT_V6, Lab, PEER, PEER_V4, PEER_V6, Wiring};

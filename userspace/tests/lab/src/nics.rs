@@ -1,16 +1,12 @@
 //! Two NICs that a cable joins, each in a namespace of its own.
 
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use crate::namespace::checked;
 use crate::veth::End;
-use crate::{DUT_V4, DUT_V6, Lab, Namespace, PEER_V4, PEER_V6, wait_until};
-
-/// The kernel gives a NIC back in the background once its namespace has gone.
-const LIMIT: Duration = Duration::from_secs(60);
+use crate::{DUT_V4, DUT_V6, HANG, Lab, Namespace, PEER_V4, PEER_V6, wait_until};
 
 impl Lab {
     /// A lab of two NICs of this machine that are cabled to each other: `dut` becomes the device under test's, `peer`
@@ -33,10 +29,11 @@ impl Lab {
     }
 }
 
-/// Waits for a NIC that is on its way back from another namespace.
+/// Waits for a NIC that is on its way back from another namespace: the kernel gives it back in the background once that
+/// has gone.
 fn move_in(end: End<'_>) -> Result<()> {
     let mut refused = None;
-    let moved = wait_until("the NIC is there", LIMIT, || {
+    let moved = wait_until("the NIC is there", HANG, || {
         let mut ip = Command::new("ip");
         let moved = checked(ip.args(["link", "set", end.link, "netns", end.host.name()]));
         moved.map_err(|error| refused = Some(error)).ok()

@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use nix::sys::signal::{Signal, kill};
@@ -11,7 +10,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::namespace::checked;
-use crate::{Namespace, Process, Stats, wait_until};
+use crate::{HANG, Namespace, Process, Stats, wait_until};
 
 /// A running `sluice run`; killed, data plane and all, when the value goes.
 #[derive(Debug)]
@@ -20,10 +19,6 @@ pub struct Sluice {
     process: Process,
     folder: TempDir,
 }
-
-/// Longest time from start to the first packet taken, and from SIGTERM to the end (which promises a second);
-/// generous, because the machine may be building something else, or be an emulated one.
-const LIMIT: Duration = Duration::from_secs(120);
 
 impl Sluice {
     /// Starts `program run` in `host` with the configuration `config`, but a control socket and a journal of
@@ -66,7 +61,7 @@ impl Sluice {
     }
 
     fn await_running(&mut self) -> Result<()> {
-        wait_until("sluice carries traffic", LIMIT, || {
+        wait_until("sluice carries traffic", HANG, || {
             let ended = self.process.ended().ok().flatten();
             let running = || self.stats().ok().filter(Stats::running).map(drop).map(Ok);
             ended.map(|status| Err(anyhow!("sluice ended with {status}"))).or_else(running)
@@ -128,7 +123,7 @@ impl Sluice {
     pub fn kill_data_plane(&self) -> Result<()> {
         let old = self.data_plane()?;
         kill(old, Signal::SIGKILL)?;
-        wait_until("the supervisor has started another data plane", LIMIT, || {
+        wait_until("the supervisor has started another data plane", HANG, || {
             let another = self.data_plane().is_ok_and(|new| new != old);
             (another && self.stats().is_ok_and(|stats| stats.running())).then_some(())
         })
@@ -154,7 +149,7 @@ impl Sluice {
     /// What is wrong, and what it logged.
     pub fn ensure_sound(&self) -> Result<()> {
         // On a busy machine the workers may take longer to say than whoever asks is kept waiting.
-        let stats = wait_until("the workers say what they have", LIMIT, || {
+        let stats = wait_until("the workers say what they have", HANG, || {
             self.stats().ok().filter(Stats::has_workers)
         })?;
         ensure!(stats.ledger_intact(), "the ledger does not add up: {:#}", stats.0["workers"]);
@@ -178,7 +173,7 @@ impl Sluice {
     /// # Errors
     /// Where it does not end, or ends with a failure.
     pub fn stop(&mut self) -> Result<()> {
-        let status: ExitStatus = self.process.stop(LIMIT).map_err(|error| self.explain(error))?;
+        let status: ExitStatus = self.process.stop(HANG).map_err(|error| self.explain(error))?;
         let ended =
             if status.success() { Ok(()) } else { Err(anyhow!("sluice ended with {status}")) };
         ended.map_err(|error| self.explain(error))

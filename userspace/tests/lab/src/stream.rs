@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use crate::arrivals::Arrivals;
-use crate::{Lab, connect, wait_until};
+use crate::{HANG, Lab, connect, wait_until};
 
 /// Who sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,12 +102,12 @@ impl Stream {
     /// Stops sending, waits until all that was sent has arrived, and returns how many bytes it was.
     ///
     /// # Errors
-    /// Where the connection broke, a byte was wrong, or the rest does not arrive within half a minute.
+    /// Where the connection broke, a byte was wrong, or the rest does not arrive.
     pub fn finish(mut self) -> Result<u64> {
         self.stop.store(true, Ordering::Release);
         join(self.sender.take()).context("sending")?;
         let done = || self.receiver.as_ref().is_none_or(JoinHandle::is_finished).then_some(());
-        wait_until("the end of the stream arrives", Duration::from_secs(30), done)?;
+        wait_until("the end of the stream arrives", HANG, done)?;
         join(self.receiver.take()).context("receiving")?;
         let (sent, arrived) = (self.sent.load(Ordering::Acquire), self.arrived());
         ensure!(sent == arrived, "{sent} bytes were sent and {arrived} arrived");

@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::sys::socket::{getsockopt, sockopt};
 
-use crate::Namespace;
+use crate::{HANG, Namespace};
 
 /// Both ends of a new connection from `client` to `address` on `server`: the client's, and the server's.
 ///
@@ -19,8 +18,7 @@ pub fn connect(
     address: SocketAddr,
 ) -> Result<(TcpStream, TcpStream)> {
     let listener = server.run(|| TcpListener::bind(address))?;
-    let limit = Duration::from_secs(5);
-    let near = client.run(|| TcpStream::connect_timeout(&address, limit))?;
+    let near = client.run(|| TcpStream::connect_timeout(&address, HANG))?;
     let (far, _) = listener.accept()?;
     Ok((near, far))
 }

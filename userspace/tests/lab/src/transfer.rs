@@ -3,16 +3,12 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
 use sha2::{Digest, Sha256};
 
-use crate::{Namespace, connect};
-
-/// Longest time without progress; bounds a hang.
-const LIMIT: Duration = Duration::from_secs(60);
+use crate::{HANG, Namespace, connect};
 
 /// What is written and read at once.
 const CHUNK: usize = 64 << 10;
@@ -24,8 +20,9 @@ const CHUNK: usize = 64 << 10;
 /// Where they differ, or the connection breaks.
 pub fn transfer(from: &Namespace, to: &Namespace, address: SocketAddr, bytes: u64) -> Result<()> {
     let (source, target) = connect(from, to, address)?;
-    source.set_write_timeout(Some(LIMIT))?;
-    target.set_read_timeout(Some(LIMIT))?;
+    // The longest time without progress.
+    source.set_write_timeout(Some(HANG))?;
+    target.set_read_timeout(Some(HANG))?;
     let (sent, arrived) = thread::scope(|scope| {
         let sender = scope.spawn(|| send(source, bytes));
         let arrived = receive(target).context("receiving");

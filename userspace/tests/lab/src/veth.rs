@@ -1,12 +1,11 @@
 //! A veth pair between two namespaces that looks like a wire between two NICs.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use crate::namespace::checked;
-use crate::{Namespace, wait_until};
+use crate::{HANG, Namespace, wait_until};
 
 /// What a sender puts into the checksum field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +81,6 @@ impl End<'_> {
     pub(crate) fn await_carrier(self) -> Result<()> {
         let show = format!("link show {}", self.link);
         let up = || self.host.ip(&show).is_ok_and(|told| told.contains("state UP"));
-        wait_until("the wire has a carrier", Duration::from_secs(10), || up().then_some(()))
+        wait_until("the wire has a carrier", HANG, || up().then_some(()))
     }
 }

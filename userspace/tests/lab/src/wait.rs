@@ -5,6 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+/// Bounds a hang: much longer than anything takes on an emulated machine that shares its cores with a build, and no
+/// longer than somebody wants to wait for a failure.
+pub const HANG: Duration = Duration::from_secs(120);
+
 /// Asks `ready` until it answers, no longer than `limit`. For what no event tells: a line in another
 /// process's table, a counter in its report. The limit is a bound on a hang, never a measurement.
 ///
