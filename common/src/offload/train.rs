@@ -290,6 +290,32 @@ impl<H: Buffer> Train<H> {
         }
     }
 
+    /// The vnet header for this train where whoever takes it is to cut it to segments of `size` payload bytes, whatever
+    /// size it came in; also for one packet. With [`write_uncut_header`](Self::write_uncut_header) and the payloads it
+    /// is what a packet socket takes, if [`cut`](Self::cut) says that it may be cut.
+    #[must_use]
+    pub fn vnet_header_at(&self, size: u16) -> VnetHeader {
+        VnetHeader {
+            gso_type: self.shape.gso_type.0 as u8,
+            gso_size: size,
+            hdr_len: self.header_len(Link::None) as u16,
+            ..self.needs_csum()
+        }
+    }
+
+    /// As [`write_header`](Self::write_header) with [`ChecksumMode::Partial`], but the checksum of one packet is partial
+    /// too: somebody else is to cut it.
+    ///
+    /// # Panics
+    /// If `out` is shorter than [`header_len`](Self::header_len).
+    pub fn write_uncut_header(&self, out: &mut [u8], link: Link) -> usize {
+        let len = self.write_header(out, link, ChecksumMode::Partial);
+        if !self.is_super() {
+            derive::partial_checksum(out, self.header_start(link), &self.shape);
+        }
+        len
+    }
+
     /// The vnet header for each [`packet`](Self::packet) by itself, if each is one
     /// ([`is_segmented`](Self::is_segmented)).
     #[must_use]

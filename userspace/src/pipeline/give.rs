@@ -23,6 +23,20 @@ impl Default for Head {
     }
 }
 
+/// A train for a port that is to cut it to segments of `size`, link header included.
+pub(super) fn uncut(
+    port: &mut impl SuperPort,
+    Head(head): &mut Head,
+    train: &Train<Frame<'_, Packet>>,
+    size: u16,
+) -> Sent {
+    let (vnet, packet) = head.split_at_mut(VnetHeader::LEN);
+    let before_ip = link_len(train, Link::Ethernet);
+    vnet.copy_from_slice(&train.vnet_header_at(size).behind(before_ip).to_bytes());
+    let header_len = train.write_uncut_header(packet, Link::Ethernet);
+    gather(port, &head[..VnetHeader::LEN + header_len], train.payloads())
+}
+
 /// A train as a super-packet: vnet header and derived header from `head`, the payloads from where they lie.
 pub(super) fn whole(
     port: &mut impl SuperPort,
@@ -34,10 +48,7 @@ pub(super) fn whole(
     let before_ip = link_len(train, link);
     vnet.copy_from_slice(&train.vnet_header().behind(before_ip).to_bytes());
     let header_len = train.write_header(packet, link, ChecksumMode::Partial);
-    let mut slices = ArrayVec::<IoSlice<'_>, SLICES>::new();
-    slices.push(IoSlice::new(&head[..VnetHeader::LEN + header_len]));
-    slices.extend(train.payloads().map(IoSlice::new));
-    port.send(&slices)
+    gather(port, &head[..VnetHeader::LEN + header_len], train.payloads())
 }
 
 /// Packet `index` of a train, as it came.
@@ -49,7 +60,7 @@ pub(super) fn one(
 ) -> Sent {
     let vnet = train.packet_vnet_header().behind(link_len(train, link));
     match link {
-        Link::None => write(port, &vnet.to_bytes(), train.packet(index)),
+        Link::None => gather(port, &vnet.to_bytes(), train.packet(index)),
         Link::Ethernet => packet(port, vnet, &train.packets()[index]),
     }
 }
@@ -60,16 +71,16 @@ pub(super) fn packet(
     vnet: VnetHeader,
     packet: &Frame<'_, Packet>,
 ) -> Sent {
-    write(port, &vnet.to_bytes(), std::iter::once(packet.head()).chain(packet.rest()))
+    gather(port, &vnet.to_bytes(), std::iter::once(packet.head()).chain(packet.rest()))
 }
 
-fn write<'a>(
+fn gather<'a>(
     port: &mut impl SuperPort,
-    vnet: &'a [u8],
+    head: &'a [u8],
     pieces: impl Iterator<Item = &'a [u8]>,
 ) -> Sent {
     let mut slices = ArrayVec::<IoSlice<'_>, SLICES>::new();
-    slices.push(IoSlice::new(vnet));
+    slices.push(IoSlice::new(head));
     slices.extend(pieces.map(IoSlice::new));
     port.send(&slices)
 }

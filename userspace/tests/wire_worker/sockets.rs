@@ -235,3 +235,34 @@ fn what_waits_at_the_end_is_dropped_and_counted() {
     assert_eq!(rig.worker.counts().sides[1].unsent_packets, 20);
     assert_eq!(rig.worker.ledger().backlog, 0);
 }
+
+/// Between different MTUs too: what the ring's segments are is what the socket's are to become.
+#[test]
+fn a_train_that_is_to_be_cut_or_filled_leaves_whole_and_becomes_what_would_be_cut_here() {
+    for (from, to, payload) in [(Side::A, Side::B, 8_900), (Side::B, Side::A, 1_448)] {
+        for first in [Packet::tcp4(), Packet::tcp6()] {
+            let packets = run_of(&first.with_payload(&vec![7; payload]), 20);
+            let made = |sockets: bool| {
+                let umem = umem(2048);
+                let config = config([9000, 1500]);
+                let mut rig = match sockets {
+                    true => Rig::with_sockets(&umem, 256, config, Forward),
+                    false => Rig::with(&umem, 256, config, Forward),
+                };
+                packets.iter().for_each(|packet| rig.deliver(from, packet));
+                rig.settle();
+                let counts = rig.worker.counts().sides;
+                let [from, to] = [from, to].map(Side::index);
+                let counted =
+                    (counts[from].recut_into, counts[to].sent_packets, counts[to].sent_bytes);
+                let sides = Side::BOTH[to];
+                let wire = if sockets { left(&mut rig, sides) } else { rig.left(sides) };
+                (wire, counted, counts[to].sent_supers)
+            };
+            let [(cut_here, counted, none), (cut_there, same, supers)] = [false, true].map(made);
+            assert_eq!(cut_there, cut_here);
+            assert_eq!(same, counted);
+            assert!(none == 0 && supers > 0, "{none} {supers}");
+        }
+    }
+}

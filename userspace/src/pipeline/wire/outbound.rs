@@ -2,7 +2,7 @@
 
 use sluice_common::offload::{Buffer, Train};
 
-use super::parcels::Parcels;
+use super::parcels::{Parcels, Segments};
 use crate::observe::SideCounts;
 use crate::port::{FramePort, fitting};
 use crate::xsk::{Frame, Packet, Pool};
@@ -87,10 +87,30 @@ impl<'u> Outbound<'u> {
         &mut self,
         train: Train<Frame<'u, Packet>>,
     ) -> Result<(), Train<Frame<'u, Packet>>> {
+        self.push_whole(train, Parcels::push_train)
+    }
+
+    /// The same for a train that is to become `segments`.
+    pub(super) fn push_uncut(
+        &mut self,
+        train: Train<Frame<'u, Packet>>,
+        segments: Segments,
+    ) -> Result<(), Train<Frame<'u, Packet>>> {
+        self.push_whole(train, |parcels, train| parcels.push_uncut(train, segments))
+    }
+
+    fn push_whole(
+        &mut self,
+        train: Train<Frame<'u, Packet>>,
+        push: impl FnOnce(
+            &mut Parcels<'u>,
+            Train<Frame<'u, Packet>>,
+        ) -> Result<(), Train<Frame<'u, Packet>>>,
+    ) -> Result<(), Train<Frame<'u, Packet>>> {
         let frames: usize = train.packets().iter().map(Frame::frames).sum();
         match &mut self.staged {
             Staged::Socket(parcels) if self.frames + frames <= self.share => {
-                parcels.push_train(train)?;
+                push(parcels, train)?;
                 self.frames += frames;
                 Ok(())
             }

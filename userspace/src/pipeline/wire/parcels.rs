@@ -38,6 +38,19 @@ enum Parcel<'u> {
         /// It goes packet by packet, and so many have gone.
         apart: Option<usize>,
     },
+    /// A train to be cut to another size by whoever takes it.
+    Uncut(Train<Frame<'u, Packet>>, Segments),
+}
+
+/// What a train becomes that somebody else cuts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segments {
+    /// Payload bytes of each, but of the last.
+    pub(super) size: u16,
+    /// How many.
+    pub(super) count: usize,
+    /// Their bytes, link headers included.
+    pub(super) bytes: usize,
 }
 
 impl<'u> Parcels<'u> {
@@ -73,6 +86,22 @@ impl<'u> Parcels<'u> {
         self.packets += train.packets().len();
         self.trains += 1;
         self.waiting.push_back(Parcel::Train { train, apart: None });
+        Ok(())
+    }
+
+    /// Adds a train that may be cut, which is to leave as one and become `segments`. It comes back where it has to be
+    /// cut here.
+    pub(super) fn push_uncut(
+        &mut self,
+        mut train: Train<Frame<'u, Packet>>,
+        segments: Segments,
+    ) -> Result<(), Train<Frame<'u, Packet>>> {
+        if self.trains == MOST_TRAINS || !is_plain(&mut train) {
+            return Err(train);
+        }
+        self.packets += segments.count;
+        self.trains += 1;
+        self.waiting.push_back(Parcel::Uncut(train, segments));
         Ok(())
     }
 
@@ -113,7 +142,7 @@ impl<'u> Parcels<'u> {
     fn release(&mut self, parcel: Parcel<'u>, pool: &mut Pool<'u>) {
         match parcel {
             Parcel::Packet(packet) => pool.extend(packet.release()),
-            Parcel::Train { train, .. } => {
+            Parcel::Train { train, .. } | Parcel::Uncut(train, _) => {
                 let mut packets = train.into_packets();
                 pool.extend(packets.drain(..).flat_map(Frame::release));
                 self.trains -= 1;
@@ -129,6 +158,7 @@ impl Parcel<'_> {
         match self {
             Self::Packet(_) => 1,
             Self::Train { train, apart } => train.packets().len() - apart.unwrap_or(0),
+            Self::Uncut(_, segments) => segments.count,
         }
     }
 
@@ -154,6 +184,11 @@ impl Parcel<'_> {
                 }
             }
             Self::Train { train, apart } => give_apart(socket, train, apart, counts),
+            Self::Uncut(train, Segments { size, count, bytes }) => {
+                let sent = give::uncut(socket, head, train, *size);
+                counts.sent_supers += u64::from(sent == Sent::Done && *count > 1);
+                note(counts, sent, *count, *bytes)
+            }
         }
     }
 }
@@ -177,30 +212,35 @@ fn give_apart(
 
 /// Counts what became of packets; whether they are through.
 fn count(counts: &mut SideCounts, sent: Sent, packets: &[Frame<'_, Packet>]) -> bool {
-    let number = packets.len() as u64;
+    note(counts, sent, packets.len(), packets.iter().map(Frame::total_len).sum())
+}
+
+/// The same for so many packets of so many bytes together.
+fn note(counts: &mut SideCounts, sent: Sent, packets: usize, bytes: usize) -> bool {
     match sent {
         Sent::Done => {
-            counts.sent_packets += number;
-            counts.sent_bytes +=
-                packets.iter().map(|packet| packet.total_len() as u64).sum::<u64>();
+            counts.sent_packets += packets as u64;
+            counts.sent_bytes += bytes as u64;
         }
-        Sent::Dropped | Sent::Refused => counts.refused_packets += number,
+        Sent::Dropped | Sent::Refused => counts.refused_packets += packets as u64,
         // Of a device that is gone the doorbell tells.
         Sent::Full | Sent::Gone => return false,
     }
     true
 }
 
-/// Whether segmentation by somebody else gives the train's packets back: it has an Ethernet header without tags, an IP
-/// header without options or extensions, and no wrong checksum that would be made right (G7).
+/// Whether segmentation by somebody else gives the train's packets back.
 fn may_leave_whole(train: &mut Train<Frame<'_, Packet>>) -> bool {
+    train.is_super() && train.is_segmented() && is_plain(train)
+}
+
+/// Whether somebody else can make the segments' headers: they are Ethernet without tags and IP without options or
+/// extensions; and whether he may, no checksum being wrong that would be made right (G7).
+fn is_plain(train: &mut Train<Frame<'_, Packet>>) -> bool {
     let plain = [ipv4::HEADER_LEN, ipv6::HEADER_LEN].map(|len| ethernet::HEADER_LEN + len);
-    let Some(transport) = train.transport_header_len().filter(|_| train.is_super()) else {
-        return false;
-    };
+    let Some(transport) = train.transport_header_len() else { return false };
     let pieces: usize = train.packets().iter().map(Frame::frames).sum();
     plain.contains(&(train.header_len(Link::Ethernet) - transport))
-        && train.is_segmented()
         && pieces < SLICES
         && train.verify()
 }

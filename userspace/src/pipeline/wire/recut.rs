@@ -2,11 +2,12 @@
 
 use arrayvec::ArrayVec;
 use sluice_common::Side;
-use sluice_common::offload::{Cut, Train};
+use sluice_common::offload::{Buffer, Cut, Train};
 use sluice_common::reason::DropReason;
 use sluice_common::stage::Stage;
 
 use super::egress::{Egress, Judged};
+use super::parcels::Segments;
 use crate::port::HostPort;
 use crate::xsk::{Frame, Free, MOST_PIECES, Packet, Pool};
 
@@ -39,10 +40,20 @@ impl<'u, S: Stage, T: HostPort> Egress<'_, 'u, S, T> {
             };
         }
         judged.edit(&mut train);
-        let Some(mut cut) = train.cut(size) else {
+        let Some(segments) = train.cut(size).map(|cut| segments(&cut, size)) else {
             self.introduce(&mut train, &judged.headers, to);
             return self.forward(train, to);
         };
+        let packets = train.packets().len();
+        match self.desk.out(to).push_uncut(train, segments) {
+            Ok(()) => self.count_recut(packets, segments.count),
+            Err(train) => self.cut(train, to, size),
+        }
+    }
+
+    /// Cuts it here.
+    fn cut(&mut self, train: Train<Frame<'u, Packet>>, to: Side, size: usize) {
+        let Some(mut cut) = train.cut(size) else { unreachable!("asked before") };
         let frames: usize = (0..cut.count()).map(|i| frames_of(cut.segment_len(i))).sum();
         // All or nothing (S16).
         if frames > self.desk.out(to).room() || frames > self.desk.pool.len() {
@@ -53,11 +64,21 @@ impl<'u, S: Stage, T: HostPort> Egress<'_, 'u, S, T> {
             let Some(segment) = next_segment(&mut cut, self.desk.pool) else { break };
             self.desk.out(to).push(segment);
         }
-        let counts = self.desk.side(self.side);
-        counts.recut_packets += train.packets().len() as u64;
-        counts.recut_into += segments as u64;
+        self.count_recut(train.packets().len(), segments);
         self.desk.release(train, &mut self.way.spent);
     }
+
+    const fn count_recut(&mut self, packets: usize, into: usize) {
+        let counts = self.desk.side(self.side);
+        counts.recut_packets += packets as u64;
+        counts.recut_into += into as u64;
+    }
+}
+
+/// What a train that is cut to `size` becomes.
+fn segments<H: Buffer>(cut: &Cut<'_, H>, size: usize) -> Segments {
+    let bytes = (0..cut.count()).map(|index| cut.segment_len(index)).sum();
+    Segments { size: size as u16, count: cut.count(), bytes }
 }
 
 /// How many frames a packet of `len` bytes takes.

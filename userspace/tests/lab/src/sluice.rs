@@ -148,7 +148,6 @@ impl Sluice {
     /// # Errors
     /// What is wrong, and what it logged.
     pub fn ensure_sound(&self) -> Result<()> {
-        // On a busy machine the workers may take longer to say than whoever asks is kept waiting.
         let stats = wait_until("the workers say what they have", HANG, || {
             self.stats().ok().filter(Stats::has_workers)
         })?;
@@ -157,11 +156,19 @@ impl Sluice {
         Ok(())
     }
 
-    /// What `sluice stats --json` answers.
+    /// What `sluice stats --json` answers, with what the workers have counted if they run.
     ///
     /// # Errors
     /// Where it cannot be asked.
     pub fn stats(&self) -> Result<Stats> {
+        // On a busy machine the workers may take longer to say than whoever asks is kept waiting.
+        wait_until("the workers say what they have", HANG, || match self.ask() {
+            Ok(stats) if stats.running() && !stats.has_workers() => None,
+            answer => Some(answer),
+        })?
+    }
+
+    fn ask(&self) -> Result<Stats> {
         let socket = self.folder.path().join("control");
         let mut ask = Command::new(&self.program);
         let answer = checked(ask.args(["stats", "--json", "--socket"]).arg(socket))?;
