@@ -183,6 +183,21 @@ impl<H: Buffer> Train<H> {
         self.shape.gso_segs > 1
     }
 
+    /// Takes the last packet out of a train of several, each in a buffer of its own: it is to leave by itself, behind
+    /// the others.
+    pub fn pop(&mut self) -> Option<H> {
+        if !self.is_super() || !self.is_segmented() {
+            return None;
+        }
+        let end = self.packets.last().map(|last| self.payload_end(last.head()))?;
+        let last = self.packets.pop()?;
+        self.shape.ip_len -= (end - usize::from(self.shape.layout.payload)) as u32;
+        self.shape.gso_segs -= 1;
+        // What the others have of these closed the train, and would have been the last (G21).
+        self.shape.flags = self.shape.flags.without(tcp::Flags::FIN.with(tcp::Flags::PSH));
+        Some(last)
+    }
+
     /// Whether each buffer holds one wire packet, so that [`packets`](Self::packets) is what
     /// segmentation at the train's own size would make (G30). Not so where a packet was a super-packet
     /// when it came (G20).

@@ -199,6 +199,23 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_before_the_packet_moves_only_what_is_counted_from_its_start() {
+        let super_packet = VnetHeader {
+            flags: VnetHeader::NEEDS_CSUM,
+            hdr_len: 40,
+            csum_start: 20,
+            csum_offset: 16,
+            ..VnetHeader::default()
+        };
+        let moved = super_packet.behind(14);
+        assert_eq!((moved.hdr_len, moved.csum_start, moved.csum_offset), (54, 34, 16));
+        assert_eq!(VnetHeader::default().behind(14), VnetHeader::default());
+        // What comes from outside may say anything.
+        let hostile = VnetHeader { hdr_len: u16::MAX, csum_start: u16::MAX, ..super_packet };
+        assert_eq!(hostile.behind(14), hostile);
+    }
+
+    #[test]
     fn flags_stand_beside_the_kind() {
         let both = GsoType::TCPV6.with(GsoType::ECN).with(GsoType::FIXED_ID);
         assert_eq!(both.kind(), GsoType::TCPV6);

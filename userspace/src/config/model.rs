@@ -127,7 +127,7 @@ pub enum Transmit {
     Auto,
     /// The transmit ring of the AF_XDP socket, packet by packet.
     Ring,
-    /// A packet socket with a vnet header, which takes super-packets.
+    /// Untagged IP by a packet socket with a vnet header, which takes super-packets.
     Socket,
 }
 

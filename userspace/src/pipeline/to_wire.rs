@@ -25,13 +25,15 @@ pub(super) struct Outbox<'u> {
     buffer: Box<[u8]>,
     /// Bytes of the packet that waits in the buffer.
     waiting: Option<usize>,
+    /// How many of its wire packets the port's socket has.
+    given: usize,
     /// Segments of one packet, until the ring has them.
     staged: Vec<Frame<'u, Packet>>,
     /// Where a segment is made that takes the kernel's own path.
     scratch: Box<[u8]>,
     fragment_ids: FragmentIds,
     /// Most frames that the segments of one packet may take: what the transmit ring and the frames for sending hold when all
-    /// else is at rest (S16). No bound where none are used.
+    /// else is at rest (S16).
     most: usize,
 }
 
@@ -42,8 +44,8 @@ impl Outbox<'_> {
         Self {
             buffer,
             waiting: None,
-            // By a socket nothing is staged.
-            staged: Vec::with_capacity(if most == usize::MAX { 0 } else { most }),
+            given: 0,
+            staged: Vec::with_capacity(most),
             scratch,
             fragment_ids: FragmentIds::default(),
             most,
@@ -98,6 +100,7 @@ where
         if let Some(len) = self.outbox.waiting.take() {
             return Some(len);
         }
+        self.outbox.given = 0;
         match self.host.receive(&mut self.outbox.buffer) {
             Received::Packet(len) => {
                 self.life.counts.from_host_packets += 1;
@@ -114,7 +117,7 @@ where
 
     /// All or nothing (S16): what is refused or has to wait has used no frame.
     fn send_one(&mut self, len: usize) -> Outcome {
-        let Outbox { buffer, staged, scratch, fragment_ids, most, .. } = &mut self.outbox;
+        let Outbox { buffer, staged, scratch, fragment_ids, most, given, .. } = &mut self.outbox;
         let segments = match judge(&buffer[..len], self.config.mtu, fragment_ids, *most) {
             Ok(segments) => segments,
             Err(reason) => return Outcome::Dropped(reason),
@@ -122,10 +125,11 @@ where
         let Some(link) = self.hops.link_header(segments.addresses()) else {
             return to_kernel(&segments, scratch, &mut self.hops, &mut self.life.counts);
         };
-        if let Some(socket) = self.wire.socket() {
+        // What leaves by two ways changes places: the packets of a flow all have a tag, or none has.
+        if let (Some(socket), true) = (self.wire.socket(), link.is_untagged()) {
             let (vnet, packet) = VnetHeader::split(&buffer[..len]).unwrap_or_default();
             let leaving = ToSocket { vnet, packet, segments: &segments, link: &link };
-            let sent = leaving.give(socket, scratch);
+            let sent = leaving.give(socket, given, scratch);
             return told(sent, &leaving, &mut self.life.counts);
         }
         let frames = frames_of(&segments, &link, self.config.mtu);

@@ -77,7 +77,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
     pub fn new(
         config: WorkerConfig,
         pool: Pool<'u>,
-        mut wire: N,
+        wire: N,
         host: T,
         hops: R,
         beat: Beat,
@@ -88,7 +88,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, R: NextHops> Worker<'u, N, T, R> {
         let worker = Self {
             coalescer: Coalescer::new(config.gro),
             backlog: Backlog::new(config.gro.flows, pool.umem().reserve()),
-            outbox: Outbox::new(most_frames(&mut wire, &pool)),
+            outbox: Outbox::new(wire.transmit_slots().min(pool.umem().reserve() as usize)),
             wire,
             host,
             hops,
@@ -267,14 +267,6 @@ where
             descriptors.push(PollFd::new(self.host.as_fd(), PollFlags::POLLIN));
         }
     }
-}
-
-/// The most frames that one packet of the host may take on its way out.
-fn most_frames<'u>(wire: &mut impl FramePort<'u>, pool: &Pool<'u>) -> usize {
-    if wire.socket().is_some() {
-        return usize::MAX;
-    }
-    wire.transmit_slots().min(pool.umem().reserve() as usize)
 }
 
 /// What no port can do is not asked for.

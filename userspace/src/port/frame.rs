@@ -74,8 +74,7 @@ pub trait FramePort<'u> {
     /// The way out beside the transmit ring.
     type Socket: SuperPort;
 
-    /// The way out beside the transmit ring, where the port has one: everything leaves by it then, since what leaves by
-    /// two ways changes places. Packets begin with their link header.
+    /// The way out beside the transmit ring, where the port has one. Packets begin with their link header.
     fn socket(&mut self) -> Option<&mut Self::Socket>;
 
     /// Takes received packets, oldest first, stamps them `now` and puts them on `burst` until its

@@ -22,6 +22,12 @@ impl LinkHeader {
         Self { len: ethernet::HEADER_LEN as u8, bytes }
     }
 
+    /// Whether it has no VLAN tag.
+    #[must_use]
+    pub fn is_untagged(&self) -> bool {
+        self.as_bytes().len() == ethernet::HEADER_LEN
+    }
+
     /// The header as it stands on the wire.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

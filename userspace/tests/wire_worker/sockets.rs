@@ -98,6 +98,24 @@ fn g30_a_train_leaves_whole_and_its_segments_are_the_packets_that_came() {
     }
 }
 
+/// A receiver's GRO might pass a last segment with PSH or FIN on before those it holds.
+#[test]
+fn what_closes_a_train_leaves_by_itself() {
+    for flag in [Flags::PSH, Flags::FIN] {
+        for len in [2, 3, 20] {
+            let first = Packet::tcp4().with_payload(&[7; 1000]);
+            let mut packets = run_of(&first, len);
+            let mut all = iter::successors(Some(first), |packet| Some(packet.next()));
+            let last = Packet { flags: Flags::ACK.with(flag), ..all.nth(len - 1).unwrap() };
+            packets[len - 1] = last.build();
+            let given = cross(&packets, GroConfig::default());
+            assert_eq!(given.len(), 2, "{len} packets");
+            let (vnet, last) = &given[1];
+            assert_eq!((vnet.gso_type, last), (0, packets.last().unwrap()));
+        }
+    }
+}
+
 #[test]
 fn what_a_vnet_header_cannot_say_leaves_packet_by_packet() {
     let tcp = || Packet::tcp4().with_payload(&[7; 1000]);
@@ -107,7 +125,6 @@ fn what_a_vnet_header_cannot_say_leaves_packet_by_packet() {
     let accecn = GroConfig { profile: Profile::AccEcn, ..plain };
     let cases = [
         ("a fixed identification", fixed, plain),
-        ("a tag", run_of(&Packet { tags: vec![(EtherType::VLAN, 7)], ..tcp() }, 20), plain),
         ("a tunnel", run_of(&tcp().inside(Tunnel::vxlan()), 20), plain),
         (
             "a counter of congestion",
@@ -123,6 +140,21 @@ fn what_a_vnet_header_cannot_say_leaves_packet_by_packet() {
         assert_eq!(rig.worker.counts().sides[0].trains, 1, "{what}: they are a train");
         assert_eq!(cross(&packets, gro).len(), 20, "{what}");
     }
+}
+
+/// The kernel does not find the flow of a tagged packet that a socket sends, and would spread it over the NIC's queues.
+#[test]
+fn what_is_tagged_or_not_ip_leaves_by_the_ring() {
+    let umem = umem(512);
+    let mut rig = rig(&umem, GroConfig::default());
+    let tagged = Packet { tags: vec![(EtherType::VLAN, 7)], ..Packet::tcp4() };
+    // What is of no flow waits for none.
+    let mut packets = vec![[&[0xff; 6][..], &[2; 6], &[8, 6], &[1; 46]].concat(), vec![9; 3]];
+    packets.extend(run_of(&tagged.with_payload(&[7; 1000]), 20));
+    packets.iter().for_each(|packet| rig.deliver(Side::A, packet));
+    rig.settle();
+    assert_eq!(rig.left(Side::B), packets);
+    assert!(given(&mut rig, Side::B).is_empty());
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use sluice::pipeline::Turn;
 use sluice::port::Sent;
 use sluice::sim::Talker;
-use sluice_common::offload::{GsoType, VnetHeader};
+use sluice_common::offload::{GsoType, Segmenter, VnetHeader};
 use sluice_common::reason::DropReason;
+use sluice_common::wire::tcp;
 
 use super::rig::{ACK, LINK, MSS, Rig, checked_payload, config, umem};
 
@@ -32,7 +33,7 @@ fn complete_payload(given: &[(VnetHeader, Vec<u8>)]) -> Vec<u8> {
 
 #[test]
 fn a_super_packet_leaves_as_it_came_behind_a_link_header() {
-    let umem = umem(16);
+    let umem = umem(256);
     let mut rig = Rig::with_socket(&umem, config());
     let len = 30 * MSS + 11;
     let packet = Talker::new(9, 5).super_packet(len, MSS as u16, ACK);
@@ -50,7 +51,7 @@ fn a_super_packet_leaves_as_it_came_behind_a_link_header() {
 
 #[test]
 fn s9_the_checksum_of_a_packet_is_left_to_the_device() {
-    let umem = umem(16);
+    let umem = umem(256);
     let mut rig = Rig::with_socket(&umem, config());
     let packet = Talker::new(9, 5).super_packet(100, MSS as u16, ACK);
     rig.host().deliver(&packet);
@@ -64,7 +65,7 @@ fn s9_the_checksum_of_a_packet_is_left_to_the_device() {
 #[test]
 fn a_kind_that_is_not_taken_leaves_in_segments() {
     for refuses in [vec![GsoType::TCPV4], Vec::new()] {
-        let umem = umem(16);
+        let umem = umem(256);
         let mut rig = Rig::with_socket(&umem, config());
         let socket = rig.wire().socket.as_mut().unwrap();
         // Said beforehand, or only when it is given one.
@@ -80,7 +81,7 @@ fn a_kind_that_is_not_taken_leaves_in_segments() {
 
 #[test]
 fn without_room_it_waits_and_the_others_stay_with_the_host() {
-    let umem = umem(16);
+    let umem = umem(256);
     let mut rig = Rig::with_socket(&umem, config());
     let mut talker = Talker::new(9, 0);
     rig.wire().socket.as_mut().unwrap().answer = Sent::Full;
@@ -100,7 +101,7 @@ fn without_room_it_waits_and_the_others_stay_with_the_host() {
 #[test]
 fn what_the_kernel_drops_or_does_not_take_is_counted() {
     for answer in [Sent::Dropped, Sent::Refused] {
-        let umem = umem(16);
+        let umem = umem(256);
         let mut rig = Rig::with_socket(&umem, config());
         rig.wire().socket.as_mut().unwrap().answer = answer;
         rig.host().deliver(&Talker::new(9, 0).super_packet(3 * MSS, MSS as u16, ACK));
@@ -110,17 +111,53 @@ fn what_the_kernel_drops_or_does_not_take_is_counted() {
     }
 }
 
-/// Of a packet in segments the rest is lost with the first that finds no room: what has gone cannot be had back.
 #[test]
-fn segments_that_find_no_room_halfway_are_lost() {
-    let umem = umem(16);
+fn segments_that_find_no_room_halfway_go_on_where_they_stopped() {
+    let umem = umem(256);
     let mut rig = Rig::with_socket(&umem, config());
     let socket = rig.wire().socket.as_mut().unwrap();
     socket.refuses = vec![GsoType::TCPV4];
     socket.full_after = Some(2);
     rig.host().deliver(&Talker::new(9, 0).super_packet(5 * MSS, MSS as u16, ACK));
     rig.settle();
-    assert_eq!(complete_payload(&given(&mut rig)), expected(0, 2 * MSS));
-    assert_eq!(rig.dropped(DropReason::SocketRefused), 1);
-    assert!(!rig.worker.has_waiting());
+    assert_eq!(given(&mut rig).len(), 2);
+    assert!(rig.worker.has_waiting());
+    rig.wire().socket.as_mut().unwrap().full_after = None;
+    rig.settle();
+    assert_eq!(complete_payload(&given(&mut rig)), expected(0, 5 * MSS));
+    assert_eq!(rig.worker.counts().to_wire_packets, 5);
+}
+
+/// A receiver's GRO might pass a last segment with PSH or FIN on before those it holds.
+#[test]
+fn s5_the_last_segment_leaves_by_itself_if_it_has_psh() {
+    for len in [2 * MSS, 3 * MSS, 3 * MSS + 7, 30 * MSS] {
+        let umem = umem(256);
+        let mut rig = Rig::with_socket(&umem, config());
+        let packet = Talker::new(9, 5).super_packet(len, MSS as u16, ACK.with(tcp::Flags::PSH));
+        rig.host().deliver(&packet);
+        rig.turn();
+        let given = given(&mut rig);
+        assert_eq!(given.len(), 2, "{len}");
+        let (rest, last) = given.split_at(1);
+        let (vnet, bytes) = &rest[0];
+        let mut segments = Vec::new();
+        if vnet.gso_type == 0 {
+            segments.push((VnetHeader::default(), bytes.clone()));
+        } else {
+            let vnet = VnetHeader { csum_start: vnet.csum_start - 14, ..*vnet };
+            let cut = Segmenter::new(&bytes[14..], &vnet, MTU).unwrap();
+            for index in 0..cut.count() {
+                let mut wire = [&LINK[..], &vec![0; cut.segment_len(index)]].concat();
+                cut.write(index, &mut wire[14..]);
+                segments.push((VnetHeader::default(), wire));
+            }
+        }
+        segments.extend(last.iter().cloned());
+        assert_eq!(complete_payload(&segments), expected(5, len));
+        let pushes = segments.iter().map(|(_, bytes)| bytes[14 + 20 + 13] & 8 != 0);
+        let pushes: Vec<_> = pushes.collect();
+        assert!(pushes.split_last().is_some_and(|(last, rest)| *last && !rest.contains(&true)));
+        assert_eq!(rig.worker.counts().to_wire_packets, len.div_ceil(MSS) as u64);
+    }
 }

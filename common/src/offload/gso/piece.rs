@@ -43,6 +43,18 @@ impl<'a> Segmenter<'a> {
         all.into_iter().chain((full..count).map(|first| Piece { first, count: 1 }))
     }
 
+    /// The first `count` wire packets, if all of them are full, cut out of one payload, and in no tunnel: a super-packet by
+    /// itself, with [`write_super_header`](Self::write_super_header).
+    #[must_use]
+    pub fn leading(&self, count: usize) -> Option<Piece> {
+        let Work::Split(template) = &self.work else { return None };
+        if template.is_encapsulated() {
+            return None;
+        }
+        let full = template.full_payload() / template.gso_size();
+        (1..=full).contains(&count).then_some(Piece { first: 0, count })
+    }
+
     /// Payload bytes of each wire packet of a [`Piece`]; 0 for a packet that is not cut.
     #[must_use]
     pub fn gso_size(&self) -> usize {
@@ -63,6 +75,20 @@ impl<'a> Segmenter<'a> {
             }
             _ => self.payload(piece.first),
         }
+    }
+
+    /// Writes the header of a [`leading`](Self::leading) piece to the beginning of `out`: that of a super-packet which
+    /// ends with it, its checksum partial. Returns the header's length.
+    ///
+    /// # Panics
+    /// If `piece` is no leading one, or `out` shorter than [`header_len`](Self::header_len).
+    pub fn write_super_header(&self, piece: Piece, out: &mut [u8]) -> usize {
+        let Work::Split(template) = &self.work else {
+            panic!("{piece:?} is not cut out of a payload")
+        };
+        let out = &mut out[..template.header_len()];
+        template.write_super(piece.count, &self.packet[..out.len()], out);
+        out.len()
     }
 
     /// Writes the header of `piece` to the beginning of `out`. Inner and outer IP headers and the tunnel's

@@ -147,13 +147,33 @@ impl Template {
         self.payload_len / self.gso_size * self.gso_size
     }
 
+    /// Whether there is a tunnel around it.
+    pub(super) const fn is_encapsulated(&self) -> bool {
+        self.outer.is_some()
+    }
+
     /// Writes the header of the first `count` segments, all full, to `out`, which is as long as `header`:
     /// IP headers and tunnel as in the first segment, the transport header as of a super-packet, its
     /// checksum partial.
     pub(super) fn write_full(&self, count: usize, header: &[u8], out: &mut [u8]) {
+        self.write_together(count, self.gso_size, header, out);
+        if let Some(outer) = &self.outer {
+            let before = self.header_len - self.transport_at;
+            let pseudo_sum = self.pseudo_sum + Sum::of((before + self.gso_size) as u16);
+            outer.write(0, self.header_len + self.gso_size, pseudo_sum, out);
+        }
+    }
+
+    /// Writes the header of the first `count` segments, all full and in no tunnel, as of a super-packet that has no others.
+    pub(super) fn write_super(&self, count: usize, header: &[u8], out: &mut [u8]) {
+        self.write_together(count, count * self.gso_size, header, out);
+    }
+
+    /// The header of the first `count` segments, an IP header that tells of `payload` bytes behind it.
+    fn write_together(&self, count: usize, payload: usize, header: &[u8], out: &mut [u8]) {
         out.copy_from_slice(header);
         let before = self.header_len - self.transport_at;
-        self.network.write(0, before + self.gso_size, out);
+        self.network.write(0, before + payload, out);
         let place = Place {
             offset: 0,
             is_last: count == self.count,
@@ -164,10 +184,6 @@ impl Template {
         let checksum = (self.pseudo_sum + Sum::of(place.transport_len)).folded();
         let at = self.transport.checksum_at();
         transport[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
-        if let Some(outer) = &self.outer {
-            let pseudo_sum = self.pseudo_sum + Sum::of((before + self.gso_size) as u16);
-            outer.write(0, self.header_len + self.gso_size, pseudo_sum, out);
-        }
     }
 }
 

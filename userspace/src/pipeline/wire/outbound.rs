@@ -1,6 +1,7 @@
 //! What is to leave through a port.
 
 use sluice_common::offload::{Buffer, Train};
+use sluice_common::wire::{Bytes, EtherType, ethernet};
 
 use super::parcels::{Parcels, Segments};
 use crate::observe::SideCounts;
@@ -11,38 +12,36 @@ use crate::xsk::{Frame, Packet, Pool};
 ///
 /// Its share of the frames is its own. When it is used up, what else is to leave is dropped where it came from,
 /// so that a port which does not send takes nothing from the other direction.
+///
+/// Each flow has one way out, or its packets would change places: where the port has a socket, untagged IP leaves by that,
+/// and all else by the transmit ring.
 #[derive(Debug)]
 pub(super) struct Outbound<'u> {
-    staged: Staged<'u>,
-    /// How many frames the staged packets have.
+    /// What waits for slots of the transmit ring.
+    ring: Vec<Frame<'u, Packet>>,
+    /// What waits for room in the port's socket, if it has one.
+    socket: Option<Parcels<'u>>,
+    /// How many frames they all have.
     frames: usize,
     /// Frames that are being sent.
     in_rings: usize,
     share: usize,
 }
 
-/// What waits, by what it waits for.
-#[derive(Debug)]
-enum Staged<'u> {
-    /// Slots of the transmit ring.
-    Ring(Vec<Frame<'u, Packet>>),
-    /// The port's socket.
-    Socket(Parcels<'u>),
-}
+/// A train, or what it comes back as.
+type Kept<'u> = Result<(), Train<Frame<'u, Packet>>>;
 
 impl<'u> Outbound<'u> {
     /// What is to leave by a transmit ring: nothing yet; up to `share` frames.
     pub(super) fn by_ring(share: usize) -> Self {
-        let staged = Staged::Ring(Vec::with_capacity(share));
-        Self { staged, frames: 0, in_rings: 0, share }
+        let ring = Vec::with_capacity(share);
+        Self { ring, socket: None, frames: 0, in_rings: 0, share }
     }
 
     /// What is to leave through `port`.
     pub(super) fn through(port: &mut impl FramePort<'u>, share: usize) -> Self {
-        if port.socket().is_none() {
-            return Self::by_ring(share);
-        }
-        Self { staged: Staged::Socket(Parcels::new(share)), frames: 0, in_rings: 0, share }
+        let socket = port.socket().map(|_| Parcels::new(share));
+        Self { socket, ..Self::by_ring(share) }
     }
 
     /// How many frames the packets have that wait.
@@ -51,19 +50,13 @@ impl<'u> Outbound<'u> {
     }
 
     /// How many packets wait.
-    pub(super) const fn packets(&self) -> usize {
-        match &self.staged {
-            Staged::Ring(packets) => packets.len(),
-            Staged::Socket(parcels) => parcels.packets(),
-        }
+    pub(super) fn packets(&self) -> usize {
+        self.ring.len() + self.socket.as_ref().map_or(0, Parcels::packets)
     }
 
     /// Whether the next packet finds enough slots.
     pub(super) fn has_one_for(&self, slots: usize) -> bool {
-        match &self.staged {
-            Staged::Ring(packets) => packets.first().is_some_and(|next| next.frames() <= slots),
-            Staged::Socket(_) => false,
-        }
+        self.ring.first().is_some_and(|next| next.frames() <= slots)
     }
 
     /// How many frames more may leave.
@@ -75,18 +68,15 @@ impl<'u> Outbound<'u> {
     pub(super) fn push(&mut self, packet: Frame<'u, Packet>) {
         debug_assert!(packet.frames() <= self.room(), "the room was asked for before");
         self.frames += packet.frames();
-        match &mut self.staged {
-            Staged::Ring(packets) => packets.push(packet),
-            Staged::Socket(parcels) => parcels.push(packet),
+        match &mut self.socket {
+            Some(parcels) if is_untagged_ip(packet.head()) => parcels.push(packet),
+            _ => self.ring.push(packet),
         }
     }
 
     /// Adds a train that leaves whole. It comes back where its packets are to leave as they came, or there is no room
     /// for all of them.
-    pub(super) fn push_train(
-        &mut self,
-        train: Train<Frame<'u, Packet>>,
-    ) -> Result<(), Train<Frame<'u, Packet>>> {
+    pub(super) fn push_train(&mut self, train: Train<Frame<'u, Packet>>) -> Kept<'u> {
         self.push_whole(train, Parcels::push_train)
     }
 
@@ -95,21 +85,19 @@ impl<'u> Outbound<'u> {
         &mut self,
         train: Train<Frame<'u, Packet>>,
         segments: Segments,
-    ) -> Result<(), Train<Frame<'u, Packet>>> {
+    ) -> Kept<'u> {
         self.push_whole(train, |parcels, train| parcels.push_uncut(train, segments))
     }
 
     fn push_whole(
         &mut self,
         train: Train<Frame<'u, Packet>>,
-        push: impl FnOnce(
-            &mut Parcels<'u>,
-            Train<Frame<'u, Packet>>,
-        ) -> Result<(), Train<Frame<'u, Packet>>>,
-    ) -> Result<(), Train<Frame<'u, Packet>>> {
+        push: impl FnOnce(&mut Parcels<'u>, Train<Frame<'u, Packet>>) -> Kept<'u>,
+    ) -> Kept<'u> {
         let frames: usize = train.packets().iter().map(Frame::frames).sum();
-        match &mut self.staged {
-            Staged::Socket(parcels) if self.frames + frames <= self.share => {
+        let has_room = frames <= self.room();
+        match &mut self.socket {
+            Some(parcels) if has_room => {
                 push(parcels, train)?;
                 self.frames += frames;
                 Ok(())
@@ -131,47 +119,31 @@ impl<'u> Outbound<'u> {
         counts: &mut SideCounts,
     ) -> usize {
         let before = self.packets();
-        match &mut self.staged {
-            Staged::Ring(packets) => {
-                let (left, frames) = leave_by_ring(packets, port, counts);
-                self.frames -= frames;
-                self.in_rings += frames;
-                left
-            }
-            Staged::Socket(parcels) => {
-                let Some(socket) = port.socket() else { return 0 };
-                self.frames -= parcels.leave(socket, pool, counts);
-                before - self.packets()
-            }
+        let frames = leave_by_ring(&mut self.ring, port, counts);
+        self.frames -= frames;
+        self.in_rings += frames;
+        if let (Some(parcels), Some(socket)) = (&mut self.socket, port.socket()) {
+            self.frames -= parcels.leave(socket, pool, counts);
         }
+        before - self.packets()
     }
 
-    /// The packets that wait for a ring, for another place to wait in.
+    /// The packets that wait for the ring, for another place to wait in.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Frame<'u, Packet>> {
-        let packets = match &mut self.staged {
-            Staged::Ring(packets) => {
-                self.frames = 0;
-                Some(packets.drain(..))
-            }
-            Staged::Socket(_) => None,
-        };
-        packets.into_iter().flatten()
+        self.frames -= self.ring.iter().map(Frame::frames).sum::<usize>();
+        self.ring.drain(..)
     }
 
     /// Storage of trains that have left whole.
     pub(super) fn spent(&mut self) -> impl Iterator<Item = Vec<Frame<'u, Packet>>> {
-        let parcels = match &mut self.staged {
-            Staged::Ring(_) => None,
-            Staged::Socket(parcels) => Some(parcels.spent()),
-        };
-        parcels.into_iter().flatten()
+        self.socket.iter_mut().flat_map(Parcels::spent)
     }
 
     /// Drops what waits. Returns how many packets.
     pub(super) fn abandon(&mut self, pool: &mut Pool<'u>) -> usize {
         let dropped = self.packets();
         pool.extend(self.take().flat_map(Frame::release));
-        if let Staged::Socket(parcels) = &mut self.staged {
+        if let Some(parcels) = &mut self.socket {
             parcels.abandon(pool);
         }
         self.frames = 0;
@@ -179,12 +151,20 @@ impl<'u> Outbound<'u> {
     }
 }
 
-/// Gives the ring what it has slots for: how many packets, of how many frames.
+/// Whether the kernel finds the flow of this packet, by which it chooses the NIC's queue for what a packet socket sends.
+/// Of a tagged one it reads something else for the IP header (`packet_parse_headers`, `net/packet/af_packet.c`, moves
+/// where `__skb_flow_dissect` begins), so that packets of one flow would leave by several queues.
+fn is_untagged_ip(head: &[u8]) -> bool {
+    let kind = head.be16(ethernet::ETHERTYPE).map(EtherType);
+    matches!(kind, Some(EtherType::IPV4 | EtherType::IPV6))
+}
+
+/// Gives the ring what it has slots for. Returns how many frames.
 fn leave_by_ring<'u>(
     packets: &mut Vec<Frame<'u, Packet>>,
     port: &mut impl FramePort<'u>,
     counts: &mut SideCounts,
-) -> (usize, usize) {
+) -> usize {
     let leaving = fitting(packets, port.transmit_room());
     let mut frames = 0;
     for packet in &packets[..leaving] {
@@ -194,5 +174,5 @@ fn leave_by_ring<'u>(
     counts.sent_packets += leaving as u64;
     let left = port.transmit(packets);
     debug_assert_eq!(left, leaving, "nobody else takes slots");
-    (leaving, frames)
+    frames
 }

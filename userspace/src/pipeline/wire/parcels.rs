@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use sluice_common::offload::{Buffer, Train, VnetHeader};
-use sluice_common::wire::{Link, ethernet, ipv4, ipv6};
+use sluice_common::wire::{Link, ethernet, ipv4, ipv6, tcp};
 
 use super::desk::Spent;
 use crate::observe::SideCounts;
@@ -83,9 +83,16 @@ impl<'u> Parcels<'u> {
         if self.trains == MOST_TRAINS || !may_leave_whole(&mut train) {
             return Err(train);
         }
+        let last = ends_at_once(&train).then(|| {
+            train.complete_checksums();
+            train.pop()
+        });
         self.packets += train.packets().len();
         self.trains += 1;
         self.waiting.push_back(Parcel::Train { train, apart: None });
+        if let Some(last) = last.flatten() {
+            self.push(last);
+        }
         Ok(())
     }
 
@@ -174,7 +181,9 @@ impl Parcel<'_> {
                 let sent = give::packet(socket, VnetHeader::default(), packet);
                 count(counts, sent, std::slice::from_ref(packet))
             }
-            Self::Train { train, apart: apart @ None } if socket.takes(train.gso_type()) => {
+            Self::Train { train, apart: apart @ None }
+                if train.is_super() && socket.takes(train.gso_type()) =>
+            {
                 match give::whole(socket, head, train, Link::Ethernet) {
                     Sent::Refused => give_apart(socket, train, apart, counts),
                     sent => {
@@ -232,6 +241,17 @@ fn note(counts: &mut SideCounts, sent: Sent, packets: usize, bytes: usize) -> bo
 /// Whether segmentation by somebody else gives the train's packets back.
 fn may_leave_whole(train: &mut Train<Frame<'_, Packet>>) -> bool {
     train.is_super() && train.is_segmented() && is_plain(train)
+}
+
+/// Whether the last packet of the train has PSH or FIN, which no GRO holds back.
+///
+/// Of a super-packet that a socket sends, the kernel has the last segment alone belong to the socket (`skb_segment`,
+/// `net/core/skbuff.c`). On the other side of a veth pair GRO tells flows by that too (`skb_prepare_for_gro`,
+/// `gro_list_prepare`), and would pass a last segment it does not hold on before the others. On a wire nothing belongs to
+/// a socket; but where there is one is not known here, so such a packet leaves by itself.
+fn ends_at_once(train: &Train<Frame<'_, Packet>>) -> bool {
+    let closing = tcp::Flags::PSH.with(tcp::Flags::FIN);
+    train.tcp_flags().is_some_and(|flags| flags.intersects(closing))
 }
 
 /// Whether somebody else can make the segments' headers: they are Ethernet without tags and IP without options or

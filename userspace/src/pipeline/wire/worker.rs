@@ -238,7 +238,7 @@ impl<'u, N: FramePort<'u>, T: HostPort, S: Stage> WireWorker<'u, N, T, S> {
 
     /// Packets that wait for slots to leave through `side`.
     #[must_use]
-    pub const fn waiting(&self, side: Side) -> usize {
+    pub fn waiting(&self, side: Side) -> usize {
         self.outbound[side.index()].packets()
     }
 
