@@ -1,8 +1,6 @@
 //! Trains and super-packets for a port that segments them itself: it makes the segments that would be made here.
 
-use sluice_common::offload::{
-    ChecksumMode, Coalescer, GroConfig, Segmenter, Train, VnetHeader,
-};
+use sluice_common::offload::{ChecksumMode, Coalescer, GroConfig, Segmenter, Train, VnetHeader};
 use sluice_common::reason::FlushReason;
 use sluice_common::testing::{Packet, Tunnel};
 use sluice_common::wire::tcp::Flags;

