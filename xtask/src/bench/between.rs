@@ -10,7 +10,7 @@ use super::context::Context;
 use super::scenario::Numbers;
 use super::testpmd::Testpmd;
 use super::{held, pin};
-use crate::run::program::between;
+use crate::run::program::{between, sending_by};
 
 /// One of those that forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,9 +123,7 @@ fn sluice(
     body: impl FnOnce() -> Result<Numbers>,
 ) -> Result<Numbers> {
     let worker = format!("[worker]\ncores = [{}]\nidle = \"{idle}\"\n", middle.cpu);
-    let ports =
-        between([LEFT, RIGHT]).replace("iface =", &format!("transmit = \"{transmit}\"\niface ="));
-    let config = ports + &worker;
+    let config = sending_by(transmit, &between([LEFT, RIGHT])) + &worker;
     let mut sluice = Sluice::start(&lab.dut, &middle.sluice, &config)?;
     let mut numbers = body()?;
     sluice.ensure_sound()?;

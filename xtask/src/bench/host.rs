@@ -27,13 +27,15 @@ enum Way {
 /// Who carries it: Sluice, or the kernel with these features of the interface set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Carrier {
-    Sluice,
+    /// By this way (`transmit`).
+    Sluice(&'static str),
     Kernel(&'static str),
 }
 
 fn receive(context: &Context) -> Scenario {
     let states = vec![
-        state("sluice", "host mode", Carrier::Sluice, Way::In),
+        state("sluice", "host mode", Carrier::Sluice("auto"), Way::In),
+        state("sluice-ring", "the same by the transmit ring", Carrier::Sluice("ring"), Way::In),
         state("gro", "the kernel, merging", Carrier::Kernel("gro on"), Way::In),
         state("plain", "the kernel, without GRO", Carrier::Kernel("gro off"), Way::In),
     ];
@@ -42,7 +44,8 @@ fn receive(context: &Context) -> Scenario {
 
 fn send(context: &Context) -> Scenario {
     let states = vec![
-        state("sluice", "host mode", Carrier::Sluice, Way::Out),
+        state("sluice", "host mode", Carrier::Sluice("auto"), Way::Out),
+        state("sluice-ring", "the same by the transmit ring", Carrier::Sluice("ring"), Way::Out),
         state("gso", "the kernel, cutting last", Carrier::Kernel("gso on"), Way::Out),
         state("plain", "the kernel, cutting in TCP", Carrier::Kernel("gso off"), Way::Out),
     ];
@@ -63,8 +66,8 @@ fn state(name: &'static str, what: &'static str, carrier: Carrier, way: Way) -> 
         Ok(Box::new(move |streams| {
             let lab = Lab::wired(Wiring { queues: 1, ..Wiring::default() })?;
             match carrier {
-                Carrier::Sluice => {
-                    let config = program::server(DUT, PORT);
+                Carrier::Sluice(transmit) => {
+                    let config = program::sending_by(transmit, &program::server(DUT, PORT));
                     let mut sluice = Sluice::start(&lab.dut, &sluice, &config)?;
                     let numbers = carried(&lab, way, streams, seconds)?;
                     sluice.ensure_sound()?;

@@ -39,6 +39,11 @@ pub(crate) fn between([a, b]: [&str; 2]) -> String {
     ["mode = \"wire\"\n\n".to_owned(), port(a), port(b), rule("tcp"), rule("udp")].concat()
 }
 
+/// The same configuration, packets leaving by this way (`transmit`).
+pub(crate) fn sending_by(transmit: &str, config: &str) -> String {
+    config.replace("iface =", &format!("transmit = \"{transmit}\"\niface ="))
+}
+
 fn host_mode(iface: &str, ports: &str) -> String {
     format!(
         "mode = \"host\"\n\n[[port]]\niface = \"{iface}\"\n\n\
