@@ -60,6 +60,14 @@ impl MemHost {
         self.bell.ring();
     }
 
+    /// Answers from now on as `how` says, whatever it is.
+    pub(super) fn behave(&mut self, how: u8) {
+        let answers = [Sent::Done, Sent::Full, Sent::Dropped, Sent::Refused, Sent::Gone];
+        self.answer = answers[usize::from(how >> 4) % answers.len()];
+        self.refuses_supers = how & 4 == 0;
+        self.full_after = (how & 2 == 0).then(|| self.taken.len() + usize::from(how >> 5));
+    }
+
     /// How many packets the local kernel has sent that nobody has taken.
     #[must_use]
     pub fn waiting(&self) -> usize {

@@ -130,14 +130,11 @@ impl<'u> Stage<'u> {
             }
             11 => wire.stalled = how & 1 == 0,
             12 => {
-                let answers = [Sent::Done, Sent::Full, Sent::Dropped, Sent::Refused, Sent::Gone];
                 if let Some(socket) = &mut wire.socket {
-                    socket.answer = answers[usize::from(how >> 4) % answers.len()];
-                    socket.refuses_supers = how & 4 == 0;
-                    socket.full_after =
-                        (how & 2 == 0).then(|| socket.taken.len() + usize::from(how >> 5));
+                    socket.behave(how);
                 }
-                host.answer = answers[usize::from(how & 7) % answers.len()];
+                host.answer =
+                    [Sent::Done, Sent::Full, Sent::Refused, Sent::Gone][usize::from(how & 3)];
             }
             13 => {
                 hops.link = (how & 1 == 0).then_some(([6; 6], [8; 6]));

@@ -128,14 +128,11 @@ impl<'u> Scene<'u> {
             }
             10 => port.stalled = how & 1 == 0,
             11 => {
-                let answers = [Sent::Done, Sent::Full, Sent::Dropped, Sent::Refused, Sent::Gone];
                 if let Some(socket) = &mut port.socket {
-                    socket.answer = answers[usize::from(how >> 4) % answers.len()];
-                    socket.refuses_supers = how & 4 == 0;
-                    socket.full_after =
-                        (how & 2 == 0).then(|| socket.taken.len() + usize::from(how >> 5));
+                    socket.behave(how);
                 }
-                self.worker.host().answer = answers[usize::from(how & 7) % answers.len()];
+                self.worker.host().answer =
+                    [Sent::Done, Sent::Full, Sent::Refused, Sent::Gone][usize::from(how & 3)];
             }
             12 => self.now += u64::from(how) * 1_000,
             13 => port.taken_at_once = usize::from(how & 7),
