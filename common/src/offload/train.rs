@@ -194,7 +194,7 @@ impl<H: Buffer> Train<H> {
         self.shape.ip_len -= (end - usize::from(self.shape.layout.payload)) as u32;
         self.shape.gso_segs -= 1;
         // What the others have of these closed the train, and would have been the last (G21).
-        self.shape.flags = self.shape.flags.without(tcp::Flags::FIN.with(tcp::Flags::PSH));
+        self.shape.flags = self.shape.flags.without(tcp::Flags::CLOSING);
         Some(last)
     }
 

@@ -60,6 +60,8 @@ impl Flags {
     pub const ECE: Self = Self(0x40);
     /// Congestion window reduced (RFC 3168); a counter bit under AccECN.
     pub const CWR: Self = Self(0x80);
+    /// FIN and PSH, which join a train and close it (G21).
+    pub const CLOSING: Self = Self::FIN.with(Self::PSH);
 
     /// Whether any flag of `other` is set.
     #[inline(always)]

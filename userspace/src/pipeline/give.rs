@@ -23,32 +23,38 @@ impl Default for Head {
     }
 }
 
+impl Head {
+    /// A vnet header and what `write` puts behind it, which is as long as it returns.
+    fn made(&mut self, vnet: VnetHeader, write: impl FnOnce(&mut [u8]) -> usize) -> &[u8] {
+        let (place, packet) = self.0.split_at_mut(VnetHeader::LEN);
+        place.copy_from_slice(&vnet.to_bytes());
+        let len = write(packet);
+        &self.0[..VnetHeader::LEN + len]
+    }
+}
+
 /// A train for a port that is to cut it to segments of `size`, link header included.
 pub(super) fn uncut(
     port: &mut impl SuperPort,
-    Head(head): &mut Head,
+    head: &mut Head,
     train: &Train<Frame<'_, Packet>>,
     size: u16,
 ) -> Sent {
-    let (vnet, packet) = head.split_at_mut(VnetHeader::LEN);
-    let before_ip = link_len(train, Link::Ethernet);
-    vnet.copy_from_slice(&train.vnet_header_at(size).behind(before_ip).to_bytes());
-    let header_len = train.write_uncut_header(packet, Link::Ethernet);
-    gather(port, &head[..VnetHeader::LEN + header_len], train.payloads())
+    let vnet = train.vnet_header_at(size).behind(link_len(train, Link::Ethernet));
+    let head = head.made(vnet, |packet| train.write_uncut_header(packet, Link::Ethernet));
+    gather(port, head, train.payloads())
 }
 
 /// A train as a super-packet: vnet header and derived header from `head`, the payloads from where they lie.
 pub(super) fn whole(
     port: &mut impl SuperPort,
-    Head(head): &mut Head,
+    head: &mut Head,
     train: &Train<Frame<'_, Packet>>,
     link: Link,
 ) -> Sent {
-    let (vnet, packet) = head.split_at_mut(VnetHeader::LEN);
-    let before_ip = link_len(train, link);
-    vnet.copy_from_slice(&train.vnet_header().behind(before_ip).to_bytes());
-    let header_len = train.write_header(packet, link, ChecksumMode::Partial);
-    gather(port, &head[..VnetHeader::LEN + header_len], train.payloads())
+    let vnet = train.vnet_header().behind(link_len(train, link));
+    let head = head.made(vnet, |packet| train.write_header(packet, link, ChecksumMode::Partial));
+    gather(port, head, train.payloads())
 }
 
 /// Packet `index` of a train, as it came.

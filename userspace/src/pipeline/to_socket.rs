@@ -60,10 +60,9 @@ impl ToSocket<'_> {
 
     fn ends_at_once(&self) -> bool {
         let headers = self.segments.headers();
-        let closing = tcp::Flags::PSH.with(tcp::Flags::FIN);
         let segment = self.packet.get(headers.transport.into()..).and_then(tcp::Segment::new);
         headers.protocol == Protocol::TCP
-            && segment.is_some_and(|segment| segment.flags().intersects(closing))
+            && segment.is_some_and(|segment| segment.flags().intersects(tcp::Flags::CLOSING))
     }
 
     /// The first `together` wire packets as a super-packet; `None` for a single one.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice::config::Idle;
-use sluice::pipeline::{Answers, Turn, WireConfig, WireHandle, WireWorker};
+use sluice::pipeline::{Answers, End, Turn, WireConfig, WireHandle, WireWorker};
 use sluice::sim::{MemHost, MemPort, audit_wire};
 use sluice::xsk::{FrameCount, Heartbeat, RingSize, Umem};
 use sluice_common::Side;
@@ -113,6 +113,16 @@ impl<'u, S: Stage> Rig<'u, S> {
     /// Turns until one moves nothing.
     pub(crate) fn settle(&mut self) {
         while self.turn() == Turn::Busy {}
+    }
+
+    /// Stops it, which takes less than a second.
+    pub(crate) fn stop(&mut self) {
+        let now = self.now;
+        self.worker.begin_stop(End::Stopped, now);
+        while self.turn() != Turn::Ended {
+            self.now += 1_000_000;
+            assert!(self.now - now < 1_000_000_000, "a second is over: {}", self.worker.ledger());
+        }
     }
 
     pub(crate) fn dropped(&self, side: Side, reason: DropReason) -> u64 {

@@ -99,10 +99,8 @@ impl Held {
         self.next_seq = packet.seq.wrapping_add(packet.payload_len);
         self.shape.ip_len += packet.payload_len;
         self.shape.gso_segs += packet.shape.gso_segs;
-        self.shape.flags = self
-            .shape
-            .flags
-            .with(tcp::Flags(packet.shape.flags.0 & tcp::Flags::FIN.with(tcp::Flags::PSH).0));
+        self.shape.flags =
+            self.shape.flags.with(tcp::Flags(packet.shape.flags.0 & tcp::Flags::CLOSING.0));
         self.ids = ids;
         self.pieces += packet.pieces;
     }

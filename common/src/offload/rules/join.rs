@@ -135,7 +135,7 @@ fn mismatch(train: &Side<'_>, next: &Side<'_>) -> Option<FlushReason> {
 fn tcp_mismatch(train: &Side<'_>, next: &Side<'_>, profile: Profile) -> Option<FlushReason> {
     // Under AccECN CWR is a bit like others; classically it may start a train, but not join one.
     let is_classic = profile != Profile::AccEcn;
-    let closers = tcp::Flags::FIN.with(tcp::Flags::PSH);
+    let closers = tcp::Flags::CLOSING;
     let ignored = if is_classic { closers.with(tcp::Flags::CWR) } else { closers };
     first_broken! {
         /// G12

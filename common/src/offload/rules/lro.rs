@@ -12,7 +12,7 @@ const NO_OPERATION: u8 = 1;
 
 /// Why the packet `next` does not go on where the train's `last` packet ended.
 pub(super) fn lro_mismatch(last: &Side<'_>, next: &Side<'_>) -> Option<FlushReason> {
-    let ignored = tcp::Flags::FIN.with(tcp::Flags::PSH).with(tcp::Flags::CWR);
+    let ignored = tcp::Flags::CLOSING.with(tcp::Flags::CWR);
     first_broken! {
         /// G12
         last.header_len() != next.header_len() => HeaderLength,

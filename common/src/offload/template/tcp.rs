@@ -48,7 +48,7 @@ impl Tcp {
     fn flags(&self, is_first: bool, is_last: bool) -> tcp::Flags {
         let mut flags = self.flags;
         if !is_last {
-            flags = flags.without(tcp::Flags::FIN.with(tcp::Flags::PSH));
+            flags = flags.without(tcp::Flags::CLOSING);
         }
         if !is_first && !self.keeps_cwr {
             flags = flags.without(tcp::Flags::CWR);

@@ -3,7 +3,7 @@
 use sluice_common::offload::{Buffer, Train};
 use sluice_common::wire::{Bytes, EtherType, ethernet};
 
-use super::parcels::{Parcels, Segments};
+use super::parcels::{Kept, Parcels, Segments, frames};
 use crate::observe::SideCounts;
 use crate::port::{FramePort, fitting};
 use crate::xsk::{Frame, Packet, Pool};
@@ -27,9 +27,6 @@ pub(super) struct Outbound<'u> {
     in_rings: usize,
     share: usize,
 }
-
-/// A train, or what it comes back as.
-type Kept<'u> = Result<(), Train<Frame<'u, Packet>>>;
 
 impl<'u> Outbound<'u> {
     /// What is to leave by a transmit ring: nothing yet; up to `share` frames.
@@ -74,6 +71,11 @@ impl<'u> Outbound<'u> {
         }
     }
 
+    /// Whether trains may leave whole.
+    pub(super) const fn takes_trains(&self) -> bool {
+        self.socket.is_some()
+    }
+
     /// Adds a train that leaves whole. It comes back where its packets are to leave as they came, or there is no room
     /// for all of them.
     pub(super) fn push_train(&mut self, train: Train<Frame<'u, Packet>>) -> Kept<'u> {
@@ -94,16 +96,15 @@ impl<'u> Outbound<'u> {
         train: Train<Frame<'u, Packet>>,
         push: impl FnOnce(&mut Parcels<'u>, Train<Frame<'u, Packet>>) -> Kept<'u>,
     ) -> Kept<'u> {
-        let frames: usize = train.packets().iter().map(Frame::frames).sum();
-        let has_room = frames <= self.room();
-        match &mut self.socket {
-            Some(parcels) if has_room => {
-                push(parcels, train)?;
-                self.frames += frames;
-                Ok(())
-            }
-            _ => Err(train),
+        let room = self.room();
+        let Some(parcels) = &mut self.socket else { return Err(train) };
+        let frames = frames(&train);
+        if frames > room {
+            return Err(train);
         }
+        push(parcels, train)?;
+        self.frames += frames;
+        Ok(())
     }
 
     /// A turn begins: what was sent has come back.

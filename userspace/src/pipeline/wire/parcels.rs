@@ -16,6 +16,9 @@ use crate::xsk::{Frame, Packet, Pool};
 /// packet, so that the coalescer gets the storage of its trains back.
 const MOST_TRAINS: usize = BURST;
 
+/// Nothing, or a train that comes back.
+pub(super) type Kept<'u> = Result<(), Train<Frame<'u, Packet>>>;
+
 /// What waits, oldest first.
 #[derive(Debug)]
 pub(super) struct Parcels<'u> {
@@ -76,10 +79,7 @@ impl<'u> Parcels<'u> {
     }
 
     /// Adds a train that is to leave as one. It comes back where its packets are to leave as they came.
-    pub(super) fn push_train(
-        &mut self,
-        mut train: Train<Frame<'u, Packet>>,
-    ) -> Result<(), Train<Frame<'u, Packet>>> {
+    pub(super) fn push_train(&mut self, mut train: Train<Frame<'u, Packet>>) -> Kept<'u> {
         if self.trains == MOST_TRAINS || !may_leave_whole(&mut train) {
             return Err(train);
         }
@@ -102,7 +102,7 @@ impl<'u> Parcels<'u> {
         &mut self,
         mut train: Train<Frame<'u, Packet>>,
         segments: Segments,
-    ) -> Result<(), Train<Frame<'u, Packet>>> {
+    ) -> Kept<'u> {
         if self.trains == MOST_TRAINS || !is_plain(&mut train) {
             return Err(train);
         }
@@ -250,8 +250,7 @@ fn may_leave_whole(train: &mut Train<Frame<'_, Packet>>) -> bool {
 /// `gro_list_prepare`), and would pass a last segment it does not hold on before the others. On a wire nothing belongs to
 /// a socket; but where there is one is not known here, so such a packet leaves by itself.
 fn ends_at_once(train: &Train<Frame<'_, Packet>>) -> bool {
-    let closing = tcp::Flags::PSH.with(tcp::Flags::FIN);
-    train.tcp_flags().is_some_and(|flags| flags.intersects(closing))
+    train.tcp_flags().is_some_and(|flags| flags.intersects(tcp::Flags::CLOSING))
 }
 
 /// Whether somebody else can make the segments' headers: they are Ethernet without tags and IP without options or
@@ -259,8 +258,12 @@ fn ends_at_once(train: &Train<Frame<'_, Packet>>) -> bool {
 fn is_plain(train: &mut Train<Frame<'_, Packet>>) -> bool {
     let plain = [ipv4::HEADER_LEN, ipv6::HEADER_LEN].map(|len| ethernet::HEADER_LEN + len);
     let Some(transport) = train.transport_header_len() else { return false };
-    let pieces: usize = train.packets().iter().map(Frame::frames).sum();
     plain.contains(&(train.header_len(Link::Ethernet) - transport))
-        && pieces < SLICES
+        && frames(train) < SLICES
         && train.verify()
+}
+
+/// How many frames the packets of a train have.
+pub(super) fn frames(train: &Train<Frame<'_, Packet>>) -> usize {
+    train.packets().iter().map(Frame::frames).sum()
 }

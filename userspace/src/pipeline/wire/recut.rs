@@ -7,7 +7,7 @@ use sluice_common::reason::DropReason;
 use sluice_common::stage::Stage;
 
 use super::egress::{Egress, Judged};
-use super::parcels::Segments;
+use super::parcels::{Kept, Segments};
 use crate::port::HostPort;
 use crate::xsk::{Frame, Free, MOST_PIECES, Packet, Pool};
 
@@ -40,20 +40,11 @@ impl<'u, S: Stage, T: HostPort> Egress<'_, 'u, S, T> {
             };
         }
         judged.edit(&mut train);
-        let Some(segments) = train.cut(size).map(|cut| segments(&cut, size)) else {
+        let Err(mut train) = self.leave_uncut(train, to, size) else { return };
+        let Some(mut cut) = train.cut(size) else {
             self.introduce(&mut train, &judged.headers, to);
             return self.forward(train, to);
         };
-        let packets = train.packets().len();
-        match self.desk.out(to).push_uncut(train, segments) {
-            Ok(()) => self.count_recut(packets, segments.count),
-            Err(train) => self.cut(train, to, size),
-        }
-    }
-
-    /// Cuts it here.
-    fn cut(&mut self, train: Train<Frame<'u, Packet>>, to: Side, size: usize) {
-        let Some(mut cut) = train.cut(size) else { unreachable!("asked before") };
         let frames: usize = (0..cut.count()).map(|i| frames_of(cut.segment_len(i))).sum();
         // All or nothing (S16).
         if frames > self.desk.out(to).room() || frames > self.desk.pool.len() {
@@ -66,6 +57,20 @@ impl<'u, S: Stage, T: HostPort> Egress<'_, 'u, S, T> {
         }
         self.count_recut(train.packets().len(), segments);
         self.desk.release(train, &mut self.way.spent);
+    }
+
+    /// Leaves the cutting to whoever takes the train. It comes back where nobody does.
+    fn leave_uncut(&mut self, train: Train<Frame<'u, Packet>>, to: Side, size: usize) -> Kept<'u> {
+        if !self.desk.out(to).takes_trains() {
+            return Err(train);
+        }
+        let Some(segments) = train.cut(size).map(|cut| segments(&cut, size)) else {
+            return Err(train);
+        };
+        let packets = train.packets().len();
+        self.desk.out(to).push_uncut(train, segments)?;
+        self.count_recut(packets, segments.count);
+        Ok(())
     }
 
     const fn count_recut(&mut self, packets: usize, into: usize) {
