@@ -32,7 +32,7 @@ fn what_iperf3_sends_crosses_both_ways() -> Result<()> {
 
 #[test]
 fn what_iperf3_sends_crosses_a_wire_that_loses_and_reorders() -> Result<()> {
-    over_bridge(impaired(), connections::iperf3)
+    over_bridge(impaired(), connections::iperf3_impaired)
 }
 
 #[test]

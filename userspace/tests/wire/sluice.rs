@@ -92,7 +92,7 @@ fn what_iperf3_sends_crosses_both_ways() -> Result<()> {
 
 #[test]
 fn what_iperf3_sends_crosses_a_wire_that_loses_and_reorders() -> Result<()> {
-    let stats = over_sluice(impaired(), &patient(), connections::iperf3)?;
+    let stats = over_sluice(impaired(), &patient(), connections::iperf3_impaired)?;
     ensure_carried(&stats, (2 << 20) / 1500)
 }
 
