@@ -15,8 +15,8 @@ use nix::ifaddrs::getifaddrs;
 use nix::libc;
 use nix::sys::socket::sockopt::SetBool;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind,
-    recvmsg, send, setsockopt, socket,
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, bind, recvmsg,
+    send, setsockopt, socket,
 };
 use sluice_common::Side;
 use sluice_common::answer::{AnswerFrom, MAX_LEN, RateLimit, too_big};
@@ -28,8 +28,18 @@ use sluice_common::wire::{Headers, Link, ethernet, vlan};
 struct PacketAuxData;
 nix::setsockopt_impl!(PacketAuxData, libc::SOL_PACKET, libc::PACKET_AUXDATA, bool, SetBool);
 
-/// `sll_pkttype` of what this host sends itself (`include/uapi/linux/if_packet.h`).
-const OUTGOING: u8 = 4;
+/// What this host sends itself is not heard: the kernel would make a copy of each skb (`dev_queue_xmit_nit`), also of what
+/// workers send through their packet sockets.
+#[derive(Clone, Copy, Debug)]
+struct IgnoreOutgoing;
+nix::setsockopt_impl!(
+    IgnoreOutgoing,
+    libc::SOL_PACKET,
+    libc::PACKET_IGNORE_OUTGOING,
+    bool,
+    SetBool
+);
+
 /// What an answer quotes of a packet, and what it takes to read its headers: no more of it is looked at.
 const LOOKED_AT: usize = 2048;
 /// Packets looked at in one go: the supervisor has other things to do, too.
@@ -66,8 +76,8 @@ impl Answerer {
             for _ in 0..AT_ONCE {
                 // An error: nothing more, or the port has gone, which is noticed elsewhere.
                 let Ok(heard) = receive(&self.sockets[side.index()], &mut buffer) else { break };
-                if let Some(len) = heard.filter(|_| is_alone) {
-                    answered += u64::from(self.answer_one(side, len, &buffer, now).is_some());
+                if is_alone {
+                    answered += u64::from(self.answer_one(side, heard, &buffer, now).is_some());
                 }
             }
         }
@@ -93,22 +103,15 @@ impl Answerer {
     }
 }
 
-/// How many bytes the next packet has on the wire; `None` for what this host sends.
-fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> nix::Result<Option<usize>> {
+/// How many bytes the next packet has on the wire.
+fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> nix::Result<usize> {
     // `struct tpacket_auxdata` (include/uapi/linux/if_packet.h) has 20 bytes.
     let mut control = nix::cmsg_space!([u8; 20]);
     let mut slices = [IoSliceMut::new(buffer)];
-    let message = recvmsg::<LinkAddr>(
-        socket.as_raw_fd(),
-        &mut slices,
-        Some(&mut control),
-        MsgFlags::MSG_TRUNC,
-    )?;
-    let tag = message.cmsgs()?.find_map(tag);
-    let (len, from) = (message.bytes, message.address);
-    let restored = tag.map_or(0, |tag| restore(buffer, len, tag));
-    let came_in = from.is_some_and(|from| from.pkttype() != OUTGOING);
-    Ok(came_in.then_some(len + restored))
+    let (socket, whole) = (socket.as_raw_fd(), MsgFlags::MSG_TRUNC);
+    let message = recvmsg::<()>(socket, &mut slices, Some(&mut control), whole)?;
+    let (len, tag) = (message.bytes, message.cmsgs()?.find_map(tag));
+    Ok(len + tag.map_or(0, |tag| restore(buffer, len, tag)))
 }
 
 /// A VLAN tag as it stands in a packet.
@@ -151,6 +154,7 @@ fn open(iface: &str) -> io::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket(AddressFamily::Packet, SockType::Raw, flags, SockProtocol::EthAll)?;
     setsockopt(&socket, PacketAuxData, &true)?;
+    setsockopt(&socket, IgnoreOutgoing, &true)?;
     // The address names no protocol; the kernel then keeps the socket's own.
     bind(socket.as_raw_fd(), &address)?;
     Ok(socket)
