@@ -1,15 +1,17 @@
 //! What may stand between two hosts and forward.
+//!
+//! As with three machines, each does its own work: what forwards receives on one CPU, both hosts on another.
 
-use std::fs;
 use std::path::PathBuf;
+use std::time::Instant;
 
-use anyhow::{Result, ensure};
-use sluice_lab::{LEFT, RIGHT, Sluice, WireLab, WireWiring};
+use anyhow::Result;
+use sluice_lab::{A, B, LEFT, RIGHT, Sluice, WireLab, WireWiring};
 
 use super::context::Context;
 use super::scenario::Numbers;
 use super::testpmd::Testpmd;
-use super::{held, pin};
+use super::{cpu, held, receive};
 use crate::run::program::{between, sending_by};
 
 /// One of those that forward.
@@ -40,7 +42,7 @@ pub(super) struct Middle {
     pub(super) sluice: PathBuf,
     /// Where the work is done.
     pub(super) cpu: usize,
-    /// Where it is not, for threads that only watch.
+    /// Where it is not: for the hosts, and for threads that only watch.
     pub(super) other: usize,
 }
 
@@ -50,13 +52,20 @@ impl Between {
         if let Self::Testpmd(testpmd) = self { testpmd.ensure_there() } else { Ok(()) }
     }
 
-    /// Lets it forward while `body` measures. What it tells of itself is added.
+    /// Lets it forward while `body` measures. What it tells of itself is added, and how busy the CPUs were.
     pub(super) fn forward(
         self,
         lab: &WireLab,
         middle: &Middle,
         body: impl FnOnce() -> Result<Numbers>,
     ) -> Result<Numbers> {
+        let body = || {
+            let begin = Instant::now();
+            let (mut numbers, busy) = cpu::busy([middle.cpu, middle.other], body)?;
+            let shares = busy.map(|busy| busy / begin.elapsed().as_secs_f64() * 100.0);
+            numbers.extend(BUSY.map(str::to_owned).into_iter().zip(shares));
+            Ok(numbers)
+        };
         match self {
             Self::Sluice => sluice(lab, middle, Settings::default(), body),
             Self::SluiceRing => {
@@ -85,7 +94,14 @@ impl Between {
                 merging_on(lab, middle.cpu)?;
                 body()
             }
-            Self::Testpmd(testpmd) => testpmd.forward(lab, middle, body),
+            Self::Testpmd(testpmd) => testpmd.forward(lab, middle, || {
+                if testpmd == Testpmd::Tap {
+                    packets_on(lab, middle.cpu)?;
+                } else {
+                    ports_on(lab, middle.cpu)?;
+                }
+                body()
+            }),
         }
     }
 }
@@ -93,15 +109,23 @@ impl Between {
 impl Middle {
     /// One CPU for it, another one for the hosts.
     pub(super) fn of(context: &Context) -> Result<Self> {
-        let [cpu, other] = [0, 1].map(|number| context.cpu(number));
-        ensure!(cpu != other, "one CPU only: what forwards is to have one and the hosts another");
+        let [cpu, other] = context.two_cpus()?;
         Ok(Self { sluice: context.sluice()?, cpu, other })
     }
 }
 
+/// How busy both CPUs were, in hundredths. Where the hosts' is full, they are the limit.
+pub(super) const BUSY: [&str; 2] = ["CPU %", "hosts' CPU %"];
+
 /// Two hosts and what is to forward between them, on wires of these MTUs.
-pub(super) fn lab(mtu: [u32; 2]) -> Result<WireLab> {
-    WireLab::wired(WireWiring { queues: 1, mtu, gro: true, ..WireWiring::default() })
+pub(super) fn lab(mtu: [u32; 2], middle: &Middle) -> Result<WireLab> {
+    let queued = Some(receive::QUEUED);
+    let lab =
+        WireLab::wired(WireWiring { queues: 1, mtu, gro: true, queued, ..WireWiring::default() })?;
+    for (host, link) in [(&lab.a, A), (&lab.b, B)] {
+        receive::on(host, link, middle.other)?;
+    }
+    Ok(lab)
 }
 
 /// What of Sluice's configuration is not as users get it.
@@ -125,6 +149,7 @@ fn sluice(
     let worker = format!("[worker]\ncores = [{}]\nidle = \"{idle}\"\n", middle.cpu);
     let config = sending_by(transmit, &between([LEFT, RIGHT])) + &worker;
     let mut sluice = Sluice::start(&lab.dut, &middle.sluice, &config)?;
+    ports_on(lab, middle.cpu)?;
     let mut numbers = body()?;
     sluice.ensure_sound()?;
     numbers.extend(held::numbers(&sluice.stats()?));
@@ -132,65 +157,18 @@ fn sluice(
     Ok(numbers)
 }
 
-/// Has the kernel look at each packet that the ports receive on `cpu`, and not where it was sent (receive packet
-/// steering, `Documentation/networking/scaling.rst`).
+/// Has the kernel look at each packet that the ports receive on `cpu`.
 fn packets_on(lab: &WireLab, cpu: usize) -> Result<()> {
-    for port in [LEFT, RIGHT] {
-        write(lab, &format!("/sys/class/net/{port}/queues/rx-0/rps_cpus"), &hex_mask(cpu))?;
-    }
-    Ok(())
+    [LEFT, RIGHT].into_iter().try_for_each(|port| receive::packets_on(&lab.dut, port, cpu))
 }
 
 /// Has the kernel merge what the ports receive, on `cpu`.
 fn merging_on(lab: &WireLab, cpu: usize) -> Result<()> {
     lab.merge()?;
-    receive_on(lab, cpu)
+    ports_on(lab, cpu)
 }
 
-/// Has the kernel take what comes out of the ports' rings in threads of its own on `cpu`, and not where it was sent
-/// (threaded NAPI, `Documentation/networking/napi.rst`). There is a ring where GRO is on or an XDP program attached.
-pub(super) fn receive_on(lab: &WireLab, cpu: usize) -> Result<()> {
-    for port in [LEFT, RIGHT] {
-        write(lab, &format!("/sys/class/net/{port}/threaded"), "1")?;
-        let threads = kernel_threads(&format!("napi/{port}-"))?;
-        ensure!(!threads.is_empty(), "the kernel has no NAPI thread for {port}");
-        for thread in threads {
-            pin::thread_to(thread, cpu)?;
-        }
-    }
-    Ok(())
-}
-
-/// Writes into the middle host's `/sys`, which programs in its namespace see.
-fn write(lab: &WireLab, file: &str, text: &str) -> Result<()> {
-    let command = format!("echo {text} > {file}");
-    let output = lab.dut.command("sh").args(["-c", &command]).output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());
-    Ok(())
-}
-
-/// A set of one CPU, as the kernel reads it: groups of eight hexadecimal digits, the lowest last.
-fn hex_mask(cpu: usize) -> String {
-    let low = ",00000000".repeat(cpu / 32);
-    format!("{:x}{low}", 1_u32 << (cpu % 32))
-}
-
-/// Kernel threads whose names begin so.
-fn kernel_threads(name: &str) -> Result<Vec<i32>> {
-    let processes = fs::read_dir("/proc")?.flatten();
-    let named = processes.filter(|process| {
-        fs::read_to_string(process.path().join("comm")).is_ok_and(|comm| comm.starts_with(name))
-    });
-    Ok(named.filter_map(|process| process.file_name().to_str()?.parse().ok()).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_set_of_one_cpu_is_written_in_groups_of_32() {
-        assert_eq!((hex_mask(0), hex_mask(5)), ("1".to_owned(), "20".to_owned()));
-        assert_eq!(hex_mask(33), "2,00000000");
-    }
+/// Has the kernel receive on `cpu` what the ports have rings for.
+fn ports_on(lab: &WireLab, cpu: usize) -> Result<()> {
+    [LEFT, RIGHT].into_iter().try_for_each(|port| receive::on(&lab.dut, port, cpu))
 }

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::pin;
 use crate::run::program;
@@ -29,6 +29,16 @@ impl Context {
     /// for, and then one is given twice.
     pub(super) fn cpu(&self, number: usize) -> usize {
         self.cpus[self.cpus.len() - 1 - number % self.cpus.len()]
+    }
+
+    /// One for what is measured, and another one for all else.
+    pub(super) fn two_cpus(&self) -> Result<[usize; 2]> {
+        let [one, other] = [0, 1].map(|number| self.cpu(number));
+        ensure!(
+            one != other,
+            "one CPU only: what is measured is to have one, and all else another"
+        );
+        Ok([one, other])
     }
 
     /// How long a program is to measure once: long enough for a dozen passes, and so short that the states take

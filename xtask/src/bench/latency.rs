@@ -65,7 +65,7 @@ fn state(name: &'static str, what: &'static str, between: Between, beside: Besid
         let middle = Middle::of(context)?;
         let (program, seconds) = (context.program("sluice-bench")?, context.seconds());
         Ok(Box::new(move |size| {
-            let lab = lab([1500; 2])?;
+            let lab = lab([1500; 2], &middle)?;
             between.forward(&lab, &middle, || {
                 pin::to(middle.other, || measure(&lab, &program, beside, size, seconds))?
             })

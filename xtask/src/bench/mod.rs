@@ -11,8 +11,10 @@
 //! | `latency` | round trips between them |
 //! | `host` | host mode against the kernel's own stack |
 //! | `offloads` | the kernel's offloads one by one beside it |
+//! | `hosts` | the two hosts of both |
 //! | `iperf` | what both measure with |
 //! | `cpu` | what work cost the CPUs |
+//! | `receive` | on which of them the kernel receives |
 //! | `between` | what may stand between them |
 //! | `testpmd` | of it, DPDK's |
 //! | `held` | what Sluice tells of its waiting |
@@ -43,6 +45,7 @@ mod engine;
 mod figures;
 mod held;
 mod host;
+mod hosts;
 mod iperf;
 mod latency;
 mod machine;
@@ -52,6 +55,7 @@ mod pin;
 mod plot;
 mod program;
 mod raw;
+mod receive;
 mod results;
 mod rounds;
 mod scale;

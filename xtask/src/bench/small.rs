@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use sluice_lab::{A, A_V4, B, B_V4, LEFT, Namespace, RIGHT, WireLab, wait_until};
+use sluice_lab::{A, A_V4, B, B_V4, LEFT, Namespace, RIGHT, WireLab, WireWiring, wait_until};
 
-use super::between::{Between, Middle, lab, receive_on};
+use super::between::{Between, Middle};
 use super::context::Context;
 use super::pin;
 use super::scenario::{Better, Measure, Numbers, Scenario, State, VALUE, numbers};
@@ -59,9 +59,9 @@ fn state(name: &'static str, what: &'static str, between: Between) -> State {
         let middle = Middle::of(context)?;
         let load = Load { program: context.program("sluice-bench")?, seconds: context.seconds() };
         Ok(Box::new(move |flows| {
-            let lab = lab([1500; 2])?;
+            let wiring = WireWiring { queues: 1, gro: true, ..WireWiring::default() };
+            let lab = WireLab::wired(wiring)?;
             between.forward(&lab, &middle, || {
-                receive_on(&lab, middle.cpu)?;
                 let to = next_hop(&lab, between)?;
                 pin::to(middle.other, || load.measure(&lab, flows, &to))?
             })

@@ -1,14 +1,14 @@
 //! Wire mode between two hosts, against what else could forward there.
 //!
-//! The hosts send real packets: their segmentation and checksum offloads are off. What forwards has one CPU; both ends of
-//! iperf3 have another one.
+//! The hosts send real packets: their segmentation and checksum offloads are off. What forwards has one CPU; both hosts,
+//! ends of iperf3 and receiving included, have another one.
 
 use std::net::IpAddr;
 
 use anyhow::Result;
 use sluice_lab::{A_V4, B_V4, B_V6, Iperf, Namespace};
 
-use super::between::{Between, Middle, lab};
+use super::between::{BUSY, Between, Middle, lab};
 use super::context::Context;
 use super::iperf::{self, PORT};
 use super::pin;
@@ -90,7 +90,7 @@ fn scenario(context: &Context, name: &str, what: &str, states: Vec<State>) -> Sc
     let points = iperf::streams(context);
     let (name, what) = (name.to_owned(), what.to_owned());
     let (unit, better, varies) = ("Gbit/s", Better::More, "streams");
-    Scenario { name, what, unit, better, varies, points, states, beside: &[] }
+    Scenario { name, what, unit, better, varies, points, states, beside: &BUSY }
 }
 
 fn state(name: &'static str, what: &'static str, between: Between, transfer: Transfer) -> State {
@@ -111,7 +111,7 @@ impl Transfer {
         streams: u64,
         seconds: u64,
     ) -> Result<Numbers> {
-        let lab = lab(self.mtu)?;
+        let lab = lab(self.mtu, middle)?;
         let (client, server) = if self.from_a { (&lab.a, &lab.b) } else { (&lab.b, &lab.a) };
         between.forward(&lab, middle, || {
             pin::to(middle.other, || self.iperf(client, server, streams, seconds))?

@@ -40,6 +40,9 @@ pub struct WireWiring {
     /// shows merged packets and no longer those that crossed the wire. Packets that were redirected to a
     /// host arrive either way.
     pub gro: bool,
+    /// How many packets wait at the end they are sent from while the ring of the other one is full; without, they are
+    /// lost then.
+    pub queued: Option<u32>,
     /// What befalls the packets that `a` sends before they reach the device under test.
     pub impairment: Option<Impairment>,
 }
@@ -47,7 +50,7 @@ pub struct WireWiring {
 impl Default for WireWiring {
     fn default() -> Self {
         let checksums = Checksums::Whole;
-        Self { queues: 2, mtu: [1500; 2], checksums, gro: false, impairment: None }
+        Self { queues: 2, mtu: [1500; 2], checksums, gro: false, queued: None, impairment: None }
     }
 }
 
@@ -163,6 +166,9 @@ impl WireLab {
         for port in [left, right] {
             port.offload(Checksums::Whole, Receive::Plain)?;
             port.up_bare()?;
+        }
+        if let Some(packets) = wiring.queued {
+            hosts.iter().chain(&[left, right]).try_for_each(|end| end.hold_up(packets))?;
         }
         hosts[0].up(A_V4, A_V6)?;
         hosts[1].up(B_V4, B_V6)?;
