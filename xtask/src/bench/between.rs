@@ -1,6 +1,6 @@
 //! What may stand between two hosts and forward.
 //!
-//! As with three machines, each does its own work: what forwards receives on one CPU, both hosts on another.
+//! The hosts do their own work, as other machines do: their stacks receive on their CPU, wherever a packet was sent.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -94,14 +94,7 @@ impl Between {
                 merging_on(lab, middle.cpu)?;
                 body()
             }
-            Self::Testpmd(testpmd) => testpmd.forward(lab, middle, || {
-                if testpmd == Testpmd::Tap {
-                    packets_on(lab, middle.cpu)?;
-                } else {
-                    ports_on(lab, middle.cpu)?;
-                }
-                body()
-            }),
+            Self::Testpmd(testpmd) => testpmd.forward(lab, middle, body),
         }
     }
 }
@@ -119,11 +112,9 @@ pub(super) const BUSY: [&str; 2] = ["CPU %", "hosts' CPU %"];
 
 /// Two hosts and what is to forward between them, on wires of these MTUs.
 pub(super) fn lab(mtu: [u32; 2], middle: &Middle) -> Result<WireLab> {
-    let queued = Some(receive::QUEUED);
-    let lab =
-        WireLab::wired(WireWiring { queues: 1, mtu, gro: true, queued, ..WireWiring::default() })?;
+    let lab = WireLab::wired(WireWiring { queues: 1, mtu, gro: true, ..WireWiring::default() })?;
     for (host, link) in [(&lab.a, A), (&lab.b, B)] {
-        receive::on(host, link, middle.other)?;
+        receive::steered(host, link, middle.other)?;
     }
     Ok(lab)
 }
@@ -149,7 +140,6 @@ fn sluice(
     let worker = format!("[worker]\ncores = [{}]\nidle = \"{idle}\"\n", middle.cpu);
     let config = sending_by(transmit, &between([LEFT, RIGHT])) + &worker;
     let mut sluice = Sluice::start(&lab.dut, &middle.sluice, &config)?;
-    ports_on(lab, middle.cpu)?;
     let mut numbers = body()?;
     sluice.ensure_sound()?;
     numbers.extend(held::numbers(&sluice.stats()?));
@@ -159,7 +149,7 @@ fn sluice(
 
 /// Has the kernel look at each packet that the ports receive on `cpu`.
 fn packets_on(lab: &WireLab, cpu: usize) -> Result<()> {
-    [LEFT, RIGHT].into_iter().try_for_each(|port| receive::packets_on(&lab.dut, port, cpu))
+    [LEFT, RIGHT].into_iter().try_for_each(|port| receive::steered(&lab.dut, port, cpu))
 }
 
 /// Has the kernel merge what the ports receive, on `cpu`.
@@ -169,6 +159,6 @@ fn merging_on(lab: &WireLab, cpu: usize) -> Result<()> {
 }
 
 /// Has the kernel receive on `cpu` what the ports have rings for.
-fn ports_on(lab: &WireLab, cpu: usize) -> Result<()> {
-    [LEFT, RIGHT].into_iter().try_for_each(|port| receive::on(&lab.dut, port, cpu))
+pub(super) fn ports_on(lab: &WireLab, cpu: usize) -> Result<()> {
+    [LEFT, RIGHT].into_iter().try_for_each(|port| receive::threaded(&lab.dut, port, cpu))
 }

@@ -1,7 +1,7 @@
 //! Host mode against the kernel's own stack on the same wire.
 //!
-//! What is compared is what a second of the host's CPU time carries: it is what offloads are for. The peer, which has another
-//! CPU, sends real packets, of at most the MTU.
+//! What is compared is what a second of CPU time carries, both ends together: it is what offloads are for. The peer sends
+//! real packets, of at most the MTU.
 
 use anyhow::Result;
 use sluice_lab::{DUT_V4, Lab};
@@ -16,9 +16,6 @@ pub(super) fn scenarios(context: &Context) -> Vec<Scenario> {
     vec![receive(context), send(context)]
 }
 
-/// The kernel cuts just before the interface, in what it sends itself.
-const GSO: &str = "gso on";
-
 /// Which way data goes, as the host under test sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
@@ -27,24 +24,23 @@ enum Way {
 }
 
 fn receive(context: &Context) -> Scenario {
-    let state = |name, what, carrier| state(name, what, GSO, carrier, Way::In);
+    let state = |name, what, carrier| state(name, what, carrier, Way::In);
     let states = vec![
         state("sluice", "host mode", Carrier::Sluice("auto")),
         state("sluice-ring", "the same by the transmit ring", Carrier::Sluice("ring")),
-        state("gro", "the kernel, merging", Carrier::Kernel { merging: true }),
-        state("plain", "the kernel, without merging", Carrier::Kernel { merging: false }),
+        state("gro", "the kernel, merging", Carrier::Kernel("gro on")),
+        state("plain", "the kernel, without GRO", Carrier::Kernel("gro off")),
     ];
     scenario(context, "host-receive", "iperf3 over IPv4, received", states)
 }
 
 fn send(context: &Context) -> Scenario {
-    let kernel = Carrier::Kernel { merging: true };
-    let state = |name, what, features, carrier| state(name, what, features, carrier, Way::Out);
+    let state = |name, what, carrier| state(name, what, carrier, Way::Out);
     let states = vec![
-        state("sluice", "host mode", GSO, Carrier::Sluice("auto")),
-        state("sluice-ring", "the same by the transmit ring", GSO, Carrier::Sluice("ring")),
-        state("gso", "the kernel, cutting last", GSO, kernel),
-        state("plain", "the kernel, cutting in TCP", "gso off", kernel),
+        state("sluice", "host mode", Carrier::Sluice("auto")),
+        state("sluice-ring", "the same by the transmit ring", Carrier::Sluice("ring")),
+        state("gso", "the kernel, cutting last", Carrier::Kernel("gso on")),
+        state("plain", "the kernel, cutting in TCP", Carrier::Kernel("gso off")),
     ];
     scenario(context, "host-send", "iperf3 over IPv4, sent", states)
 }
@@ -57,17 +53,11 @@ fn scenario(context: &Context, name: &str, what: &str, states: Vec<State>) -> Sc
     Scenario { name, what, unit, better, varies, points, states, beside }
 }
 
-fn state(
-    name: &'static str,
-    what: &'static str,
-    features: &'static str,
-    carrier: Carrier,
-    way: Way,
-) -> State {
+fn state(name: &'static str, what: &'static str, carrier: Carrier, way: Way) -> State {
     State::new(name, what, move |context| {
         let (hosts, seconds) = (Hosts::of(context)?, context.seconds());
         Ok(Box::new(move |streams| {
-            let lab = hosts.lab(features)?;
+            let lab = hosts.lab()?;
             hosts.carry(&lab, carrier, "", || measure(&hosts, &lab, way, streams, seconds))
         }) as Measure)
     })

@@ -25,8 +25,8 @@ pub(super) struct Hosts {
 pub(super) enum Carrier {
     /// Sluice, packets leaving by this way (`transmit`).
     Sluice(&'static str),
-    /// The kernel, which merges what it receives or not.
-    Kernel { merging: bool },
+    /// The kernel, the interface with these features (ethtool(8)).
+    Kernel(&'static str),
 }
 
 impl Hosts {
@@ -36,13 +36,12 @@ impl Hosts {
         Ok(Self { sluice: context.sluice()?, dut, peer })
     }
 
-    /// The two hosts, the interface under test with these features (ethtool(8)). The peer merges what it receives.
-    pub(super) fn lab(&self, features: &str) -> Result<Lab> {
-        let queued = Some(receive::QUEUED);
-        let lab = Lab::wired(Wiring { queues: 1, queued, ..Wiring::default() })?;
-        lab.dut.exec("ethtool", &format!("-K {DUT} {features}"))?;
+    /// The two hosts. The peer merges what it receives.
+    pub(super) fn lab(&self) -> Result<Lab> {
+        let lab = Lab::wired(Wiring { queues: 1, ..Wiring::default() })?;
         lab.peer.exec("ethtool", &format!("-K {PEER} gro on"))?;
-        receive::on(&lab.peer, PEER, self.peer)?;
+        receive::steered(&lab.peer, PEER, self.peer)?;
+        receive::steered(&lab.dut, DUT, self.dut)?;
         Ok(lab)
     }
 
@@ -61,27 +60,16 @@ impl Hosts {
                 let worker = format!("\n[worker]\ncores = [{}]\n", self.dut);
                 let mut sluice =
                     Sluice::start(&lab.dut, &self.sluice, &(config + rules + &worker))?;
-                receive::on(&lab.dut, DUT, self.dut)?;
                 let done = body()?;
                 sluice.ensure_sound()?;
                 sluice.stop()?;
                 Ok(done)
             }
-            Carrier::Kernel { merging } => {
-                self.kernel(lab, merging)?;
+            Carrier::Kernel(features) => {
+                lab.dut.exec("ethtool", &format!("-K {DUT} {features}"))?;
                 body()
             }
         }
-    }
-
-    /// Merging or not, packets come out of a ring, so that both do their work in the same place. Where nothing is to merge,
-    /// a largest size of one byte forbids it (`skb_gro_receive`, `net/core/gro.c`).
-    fn kernel(&self, lab: &Lab, merging: bool) -> Result<()> {
-        lab.dut.exec("ethtool", &format!("-K {DUT} gro on"))?;
-        if !merging {
-            lab.dut.ip(&format!("link set {DUT} gro_max_size 1"))?;
-        }
-        receive::on(&lab.dut, DUT, self.dut)
     }
 
     /// Serves iperf3 on the host under test: one rule names both ways of its connections.
@@ -99,9 +87,9 @@ impl Hosts {
         pin::to(self.peer, work)?
     }
 
-    /// The same, and for how many seconds the CPU of the host under test was busy meanwhile.
+    /// The same, and for how many seconds both CPUs were busy meanwhile.
     pub(super) fn cost<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
-        let (done, [busy]) = cpu::busy([self.dut], || self.of_peer(work))?;
-        Ok((done, busy))
+        let (done, busy) = cpu::busy([self.dut, self.peer], || self.of_peer(work))?;
+        Ok((done, busy.iter().sum()))
     }
 }

@@ -1,7 +1,6 @@
 //! The kernel's offloads, one by one, beside Sluice: what a gigabyte costs, how fast it goes, how long a round trip takes.
 //!
-//! Only the host under test differs, and only its CPU's time is counted; the peer has another one, sends real packets, and
-//! cuts last what it sends.
+//! Only the host under test differs; the peer sends real packets, and cuts last what it sends.
 
 use std::path::PathBuf;
 
@@ -24,17 +23,12 @@ pub(super) fn scenarios(context: &Context) -> Vec<Scenario> {
         varies: "streams",
         points: iperf::streams(context),
         states: vec![
-            state(
-                "sluice",
-                "host mode, the interface has no offload",
-                NONE,
-                Carrier::Sluice("auto"),
-            ),
-            state("none", "the kernel without", NONE, PLAIN),
-            state("tso", "the interface cuts: veth hands it over whole", TSO, PLAIN),
-            state("gso", "the kernel cuts last", GSO, PLAIN),
-            state("gro", "the kernel merges", NONE, MERGING),
-            state("gso-gro", "the kernel cuts last and merges", GSO, MERGING),
+            state("sluice", "host mode", Carrier::Sluice("auto")),
+            state("none", "the kernel without", Carrier::Kernel(NONE)),
+            state("tso", "the interface cuts: veth hands it over whole", Carrier::Kernel(TSO)),
+            state("gso", "the kernel cuts last", Carrier::Kernel(GSO)),
+            state("gro", "the kernel merges", Carrier::Kernel(GRO)),
+            state("gso-gro", "the kernel cuts last and merges", Carrier::Kernel(BOTH)),
         ],
         beside: &[IN, OUT, IN_COST, OUT_COST, ROUND_TRIP],
     }]
@@ -47,12 +41,11 @@ const OUT_COST: &str = "sent, CPU s/GB";
 const ROUND_TRIP: &str = "round trip, µs";
 
 // TSO leaves the checksum to the interface, too; without it packets have theirs from the kernel.
-const NONE: &str = "tx off tso off gso off";
-const TSO: &str = "tx on tso on gso on";
-const GSO: &str = "tx off tso off gso on";
-
-const PLAIN: Carrier = Carrier::Kernel { merging: false };
-const MERGING: Carrier = Carrier::Kernel { merging: true };
+const NONE: &str = "tx off tso off gso off gro off";
+const TSO: &str = "tx on tso on gso on gro off";
+const GSO: &str = "tx off tso off gso on gro off";
+const GRO: &str = "tx off tso off gso off gro on";
+const BOTH: &str = "tx off tso off gso on gro on";
 
 /// What measures, and for how long.
 struct Rig {
@@ -61,17 +54,12 @@ struct Rig {
     seconds: u64,
 }
 
-fn state(
-    name: &'static str,
-    what: &'static str,
-    features: &'static str,
-    carrier: Carrier,
-) -> State {
+fn state(name: &'static str, what: &'static str, carrier: Carrier) -> State {
     State::new(name, what, move |context| {
         let bench = context.program("sluice-bench")?;
         let rig = Rig { hosts: Hosts::of(context)?, bench, seconds: context.seconds() };
         Ok(Box::new(move |streams| {
-            let lab = rig.hosts.lab(features)?;
+            let lab = rig.hosts.lab()?;
             rig.hosts.carry(&lab, carrier, &datagrams(), || rig.measure(&lab, streams))
         }) as Measure)
     })

@@ -1,4 +1,4 @@
-//! Where the kernel receives: each host on a CPU of its own, as machines do.
+//! On which CPU the kernel receives.
 
 use std::fs;
 
@@ -7,22 +7,18 @@ use sluice_lab::Namespace;
 
 use super::pin;
 
-/// Packets that wait for a full ring: what a NIC's queue has room for (`DEFAULT_TX_QUEUE_LEN`,
-/// `include/linux/netdevice.h`).
-pub(super) const QUEUED: u32 = 1000;
-
 /// Has the kernel take what comes out of an interface's ring in a thread of its own on `cpu`, and not where it was sent
 /// (threaded NAPI, `Documentation/networking/napi.rst`). There is a ring where GRO is on or an XDP program attached.
-pub(super) fn on(host: &Namespace, iface: &str, cpu: usize) -> Result<()> {
+pub(super) fn threaded(host: &Namespace, iface: &str, cpu: usize) -> Result<()> {
     write(host, &format!("/sys/class/net/{iface}/threaded"), "1")?;
     let threads = kernel_threads(&format!("napi/{iface}-"))?;
     ensure!(!threads.is_empty(), "the kernel has no NAPI thread for {iface}");
     threads.into_iter().try_for_each(|thread| pin::thread_to(thread, cpu))
 }
 
-/// Has the kernel look at each packet that an interface without a ring receives on `cpu`, and not where it was sent
-/// (receive packet steering, `Documentation/networking/scaling.rst`).
-pub(super) fn packets_on(host: &Namespace, iface: &str, cpu: usize) -> Result<()> {
+/// Has the kernel's stack take what an interface receives on `cpu`, and not where it was sent (receive packet steering,
+/// `Documentation/networking/scaling.rst`). What comes before the stack, XDP and GRO, stays there.
+pub(super) fn steered(host: &Namespace, iface: &str, cpu: usize) -> Result<()> {
     write(host, &format!("/sys/class/net/{iface}/queues/rx-0/rps_cpus"), &hex_mask(cpu))
 }
 

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use sluice_lab::{A, A_V4, B, B_V4, LEFT, Namespace, RIGHT, WireLab, WireWiring, wait_until};
 
-use super::between::{Between, Middle};
+use super::between::{Between, Middle, ports_on};
 use super::context::Context;
 use super::pin;
 use super::scenario::{Better, Measure, Numbers, Scenario, State, VALUE, numbers};
@@ -62,6 +62,7 @@ fn state(name: &'static str, what: &'static str, between: Between) -> State {
             let wiring = WireWiring { queues: 1, gro: true, ..WireWiring::default() };
             let lab = WireLab::wired(wiring)?;
             between.forward(&lab, &middle, || {
+                ports_on(&lab, middle.cpu)?;
                 let to = next_hop(&lab, between)?;
                 pin::to(middle.other, || load.measure(&lab, flows, &to))?
             })

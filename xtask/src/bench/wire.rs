@@ -1,7 +1,7 @@
 //! Wire mode between two hosts, against what else could forward there.
 //!
 //! The hosts send real packets: their segmentation and checksum offloads are off. What forwards has one CPU; both hosts,
-//! ends of iperf3 and receiving included, have another one.
+//! their stacks and both ends of iperf3, have another one.
 
 use std::net::IpAddr;
 

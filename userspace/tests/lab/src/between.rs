@@ -1,6 +1,6 @@
 //! Three namespaces: a host on either side of one that forwards.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::Result;
 
@@ -40,9 +40,6 @@ pub struct WireWiring {
     /// shows merged packets and no longer those that crossed the wire. Packets that were redirected to a
     /// host arrive either way.
     pub gro: bool,
-    /// How many packets wait at the end they are sent from while the ring of the other one is full; without, they are
-    /// lost then.
-    pub queued: Option<u32>,
     /// What befalls the packets that `a` sends before they reach the device under test.
     pub impairment: Option<Impairment>,
 }
@@ -50,7 +47,7 @@ pub struct WireWiring {
 impl Default for WireWiring {
     fn default() -> Self {
         let checksums = Checksums::Whole;
-        Self { queues: 2, mtu: [1500; 2], checksums, gro: false, queued: None, impairment: None }
+        Self { queues: 2, mtu: [1500; 2], checksums, gro: false, impairment: None }
     }
 }
 
@@ -107,9 +104,12 @@ impl WireLab {
     /// Where there is none.
     pub fn existing(name: &str) -> Result<Self> {
         let [a, dut, b] = names(name);
-        let [a, dut, b] =
-            [Namespace::existing(a)?, Namespace::existing(dut)?, Namespace::existing(b)?];
-        Ok(Self { a, dut, b, _line: None })
+        Ok(Self::of([Namespace::existing(a)?, Namespace::existing(dut)?, Namespace::existing(b)?]))
+    }
+
+    /// Hosts whose wires somebody else lays.
+    pub(crate) fn of([a, dut, b]: [Namespace; 3]) -> Self {
+        Self { a, dut, b, _line: None }
     }
 
     /// Removes the lasting lab called `name` and what runs in it; `false` if there was none.
@@ -122,6 +122,17 @@ impl WireLab {
         self.a.keep();
         self.dut.keep();
         self.b.keep();
+    }
+
+    /// Each way over each family: who sends, who receives, and the receiver's address.
+    #[must_use]
+    pub fn ways(&self) -> [(&Namespace, &Namespace, IpAddr); 4] {
+        [
+            (&self.a, &self.b, B_V4.into()),
+            (&self.b, &self.a, A_V4.into()),
+            (&self.a, &self.b, B_V6.into()),
+            (&self.b, &self.a, A_V6.into()),
+        ]
     }
 
     /// Lets the kernel forward, for comparison, until the value goes.
@@ -166,9 +177,6 @@ impl WireLab {
         for port in [left, right] {
             port.offload(Checksums::Whole, Receive::Plain)?;
             port.up_bare()?;
-        }
-        if let Some(packets) = wiring.queued {
-            hosts.iter().chain(&[left, right]).try_for_each(|end| end.hold_up(packets))?;
         }
         hosts[0].up(A_V4, A_V6)?;
         hosts[1].up(B_V4, B_V6)?;

@@ -62,13 +62,6 @@ impl End<'_> {
         Ok(())
     }
 
-    /// Has up to `packets` wait here while the other end's ring is full, as they do in front of a NIC, in a queueing
-    /// discipline. Without one they are lost then (`veth_xmit`, `drivers/net/veth.c`; before Linux 6.16 always).
-    pub(crate) fn hold_up(self, packets: u32) -> Result<()> {
-        let arguments = format!("qdisc replace dev {} root pfifo limit {packets}", self.link);
-        checked(self.host.command("tc").args(arguments.split_whitespace())).map(drop)
-    }
-
     /// Up, with addresses. No link-local one, and `nodad`: both would keep the lab changing for seconds,
     /// asking around whether somebody else has the address.
     pub(crate) fn up(self, v4: Ipv4Addr, v6: Ipv6Addr) -> Result<()> {

@@ -30,14 +30,11 @@ pub struct Wiring {
     pub mtu: u32,
     /// What the peer's packets carry in the checksum field.
     pub checksums: Checksums,
-    /// How many packets wait at the end they are sent from while the ring of the other one is full; without, they are
-    /// lost then.
-    pub queued: Option<u32>,
 }
 
 impl Default for Wiring {
     fn default() -> Self {
-        Self { queues: 2, mtu: 1500, checksums: Checksums::Whole, queued: None }
+        Self { queues: 2, mtu: 1500, checksums: Checksums::Whole }
     }
 }
 
@@ -100,14 +97,11 @@ impl Lab {
 
     fn join(peer: Namespace, dut: Namespace, wiring: Wiring) -> Result<Self> {
         let lab = Self { peer, dut };
-        let Wiring { queues, mtu, checksums, queued } = wiring;
+        let Wiring { queues, mtu, checksums } = wiring;
         let [peer, dut] = lab.ends();
         lay(peer, dut, mtu, queues)?;
         dut.offload(Checksums::Whole, Receive::Plain)?;
         peer.offload(checksums, Receive::Plain)?;
-        if let Some(packets) = queued {
-            [peer, dut].into_iter().try_for_each(|end| end.hold_up(packets))?;
-        }
         peer.up(PEER_V4, PEER_V6)?;
         dut.up(DUT_V4, DUT_V6)?;
         peer.await_carrier()?;

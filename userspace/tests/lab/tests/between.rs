@@ -64,16 +64,6 @@ fn each_wire_has_an_mtu_of_its_own() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn what_a_full_ring_holds_up_waits_at_every_end() -> Result<()> {
-    let lab = WireLab::wired(WireWiring { queued: Some(77), ..WireWiring::default() })?;
-    for (host, link) in [(&lab.a, A), (&lab.dut, LEFT), (&lab.dut, RIGHT), (&lab.b, B)] {
-        let queue = host.exec("tc", &format!("qdisc show dev {link}"))?;
-        assert!(queue.contains("pfifo") && queue.contains("limit 77p"), "{queue}");
-    }
-    Ok(())
-}
-
 /// The hosts' ends have a NAPI ring either way; only what GRO may make of packets differs.
 #[test]
 fn a_capture_shows_packets_as_they_crossed_unless_the_hosts_merge_them() -> Result<()> {
