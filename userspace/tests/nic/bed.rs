@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use sluice_lab::{HANG, Lab, Sluice, wait_until};
+use sluice_lab::{HANG, Lab, Namespace, Sluice, wait_until};
 
 use crate::evidence::{Evidence, Nic};
 use crate::found::Found;
@@ -73,23 +73,16 @@ impl Bed {
     }
 
     fn make(queues: Option<u64>) -> Result<Self> {
-        ensure!(
-            env::var_os("SLUICE_NIC_LAB").is_some(),
-            "this test wants {NIC} and {OTHER} of a machine of its own: `cargo xtask test --nic igb --only-nic`"
-        );
-        let alone = alone();
+        let alone = alone()?;
         let lab = Lab::of_nics(NIC, OTHER)?;
         let (found, evidence) = (Found::default(), Evidence::begin(&nics(&lab)));
         let mut bed = Self { lab, found, evidence, queues: None, _alone: alone };
-        // As whoever runs Sluice is asked to: vmxnet3 does it by itself, and does not switch it on again.
-        if bed.features()?["features"]["large-receive-offload"]["on"] == true {
-            bed.lab.dut.exec("ethtool", &format!("-K {NIC} lro off"))?;
-        }
+        without_lro(&bed.lab.dut, NIC)?;
         if let Some(queues) = queues {
             bed.queues = bed.features()?["queues"].as_u64();
             bed.set_queues(queues)?;
         }
-        await_carrier(&bed.lab)?;
+        await_carrier(&nics(&bed.lab))?;
         bed.found = Found::look(&bed.lab.dut, NIC);
         Ok(bed)
     }
@@ -116,7 +109,7 @@ impl Bed {
     fn with_config<T>(&self, config: &str, body: impl FnOnce(&Sluice) -> Result<T>) -> Result<T> {
         let mut sluice = self.explain(Sluice::start(&self.lab.dut, &program(), config), None)?;
         // Attaching a program resets many a NIC.
-        let outcome = await_carrier(&self.lab).and_then(|()| body(&sluice));
+        let outcome = await_carrier(&nics(&self.lab)).and_then(|()| body(&sluice));
         let outcome = outcome.and_then(|made| self.stop(&mut sluice).map(|()| made));
         self.explain(outcome, Some(&sluice))
     }
@@ -130,17 +123,13 @@ impl Bed {
     fn stop(&self, sluice: &mut Sluice) -> Result<()> {
         sluice.ensure_sound()?;
         sluice.stop()?;
-        await_carrier(&self.lab)?;
+        await_carrier(&nics(&self.lab))?;
         self.found.ensure_same(&Found::look(&self.lab.dut, NIC))
     }
 
     /// What `sluice features --json` tells of the NIC.
     pub(crate) fn features(&self) -> Result<Value> {
-        let told = self.lab.dut.exec(
-            program().to_str().context("its path is UTF-8")?,
-            &format!("features {NIC} --json"),
-        )?;
-        Ok(serde_json::from_str(&told)?)
+        features(&self.lab.dut, NIC)
     }
 }
 
@@ -149,19 +138,39 @@ impl Drop for Bed {
     /// the namespaces, so the NICs are given back to the first process' by name.
     fn drop(&mut self) {
         self.queues.map(|queues| self.set_queues(queues));
-        for (host, nic) in nics(&self.lab) {
-            let _ = host.ip(&format!("link set {nic} netns 1"));
-        }
+        give_back(&nics(&self.lab));
     }
 }
 
-fn nics(lab: &Lab) -> [Nic<'_>; 2] {
+/// Gives NICs back to the first process' namespace.
+pub(crate) fn give_back(nics: &[Nic<'_>]) {
+    for (host, nic) in nics {
+        let _ = host.ip(&format!("link set {nic} netns 1"));
+    }
+}
+
+/// What `sluice features --json` tells of a NIC.
+fn features(host: &Namespace, nic: &str) -> Result<Value> {
+    let program = program();
+    let program = program.to_str().context("its path is UTF-8")?;
+    Ok(serde_json::from_str(&host.exec(program, &format!("features {nic} --json"))?)?)
+}
+
+/// As whoever runs Sluice is asked to: vmxnet3 does it by itself, and does not switch it on again.
+pub(crate) fn without_lro(host: &Namespace, nic: &str) -> Result<()> {
+    if features(host, nic)?["features"]["large-receive-offload"]["on"] == true {
+        host.exec("ethtool", &format!("-K {nic} lro off"))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn nics(lab: &Lab) -> [Nic<'_>; 2] {
     [(&lab.dut, NIC), (&lab.peer, OTHER)]
 }
 
-/// Waits until both NICs are up and have a carrier.
-pub(crate) fn await_carrier(lab: &Lab) -> Result<()> {
-    for (host, nic) in nics(lab) {
+/// Waits until all these NICs are up and have a carrier.
+pub(crate) fn await_carrier(nics: &[Nic<'_>]) -> Result<()> {
+    for (host, nic) in nics {
         let up =
             || host.ip(&format!("link show {nic}")).is_ok_and(|told| told.contains("state UP"));
         wait_until("the NIC has a carrier", HANG, || up().then_some(()))?;
@@ -177,14 +186,18 @@ pub(crate) fn load(module: &str) -> Result<()> {
 }
 
 /// The one that is to be tested, where one is named: an emulated machine has no time for one that is not optimized.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let named = env::var_os("SLUICE_NIC_PROGRAM").map(PathBuf::from);
     named.unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_sluice")))
 }
 
-/// There is one pair of NICs.
-fn alone() -> MutexGuard<'static, ()> {
+/// Whoever has it may use the NICs, of which there are as many as the largest test needs.
+pub(crate) fn alone() -> Result<MutexGuard<'static, ()>> {
     static TURN: Mutex<()> = Mutex::new(());
+    ensure!(
+        env::var_os("SLUICE_NIC_LAB").is_some(),
+        "this test wants the NICs of a machine of its own: `cargo xtask test --nic igb --only-nic`"
+    );
     // A test that failed has nothing to do with the next one.
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    Ok(TURN.lock().unwrap_or_else(PoisonError::into_inner))
 }

@@ -8,7 +8,7 @@ use sluice_lab::{
     wait_until,
 };
 
-use crate::bed::{Bed, NIC, STEERED, STEERED_AWAY, await_carrier};
+use crate::bed::{Bed, NIC, STEERED, STEERED_AWAY, await_carrier, nics};
 
 /// Bytes of a file: some hundred packets, for an emulated machine moves a few thousand in a second.
 pub(crate) const FILE: u64 = 512 << 10;
@@ -60,7 +60,7 @@ fn traffic_resumes_when_the_interface_has_been_down() -> Result<()> {
         await_carried(sluice)?;
         bed.lab.dut.ip(&format!("link set {NIC} down"))?;
         bed.lab.dut.ip(&format!("link set {NIC} up"))?;
-        await_carrier(&bed.lab)?;
+        await_carrier(&nics(&bed.lab))?;
         await_carried(sluice)?;
         for stream in [inbound, outbound] {
             stream.await_bytes(FILE / 2, HANG)?;

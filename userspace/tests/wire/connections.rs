@@ -1,12 +1,11 @@
 //! What programs send to each other arrives, whatever the wire does.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::thread;
 
 use anyhow::{Result, ensure};
 use sluice_lab::{
-    A_V4, A_V6, B_V4, B_V6, Datagrams, Fared, Impairment, Iperf, Namespace, Pace, WireLab,
-    WireWiring, resent, transfer,
+    Datagrams, Fared, Impairment, Iperf, Pace, WireLab, WireWiring, resent, transfer,
 };
 
 use crate::bed::LIMIT;
@@ -21,26 +20,17 @@ pub(crate) fn impaired() -> WireWiring {
     WireWiring { impairment: Some(IMPAIRED), ..WireWiring::default() }
 }
 
-/// Each way over each family: who sends, who receives, and the receiver's address.
-fn ways(lab: &WireLab) -> [(&Namespace, &Namespace, IpAddr); 4] {
-    [
-        (&lab.a, &lab.b, B_V4.into()),
-        (&lab.b, &lab.a, A_V4.into()),
-        (&lab.a, &lab.b, B_V6.into()),
-        (&lab.b, &lab.a, A_V6.into()),
-    ]
-}
-
 /// One file after the other.
 pub(crate) fn files(lab: &WireLab) -> Result<()> {
     let file = |(from, to, address)| transfer(from, to, SocketAddr::new(address, 5000), 64 * MIB);
-    ways(lab).into_iter().try_for_each(file)
+    lab.ways().into_iter().try_for_each(file)
 }
 
 /// Sixty-four files at once, as many each way.
 pub(crate) fn many(lab: &WireLab) -> Result<()> {
     thread::scope(|scope| {
-        let files: Vec<_> = ways(lab)
+        let files: Vec<_> = lab
+            .ways()
             .into_iter()
             .cycle()
             .zip(5000..5064)
@@ -57,7 +47,7 @@ pub(crate) fn datagrams(lab: &WireLab) -> Result<()> {
     let pace = Pace { flows: 5, per_second: 2_000, size: 1200 };
     let start =
         |(from, to, address)| Datagrams::start(from, to, SocketAddr::new(address, 6000), pace);
-    let loads = ways(lab).map(start);
+    let loads = lab.ways().map(start);
     for load in loads {
         let load = load?;
         load.await_arrivals(1_000, LIMIT)?;
@@ -87,7 +77,7 @@ pub(crate) fn iperf3_impaired(lab: &WireLab) -> Result<()> {
 
 /// As [`iperf3`], where a run over UDP is begun up to `greetings` times.
 fn iperf3_greeting(lab: &WireLab, greetings: usize) -> Result<()> {
-    for (from, to, address) in ways(lab) {
+    for (from, to, address) in lab.ways() {
         // One that has just served another may be busy yet with the end of that.
         let run = |what| {
             let _server = Iperf::server(to, 5201)?;
@@ -111,7 +101,7 @@ fn iperf3_greeting(lab: &WireLab, greetings: usize) -> Result<()> {
 pub(crate) fn files_resent(lab: &WireLab) -> Result<u64> {
     let counted = || anyhow::Ok(resent(&lab.a)? + resent(&lab.b)?);
     let before = counted()?;
-    for (from, to, address) in ways(lab) {
+    for (from, to, address) in lab.ways() {
         transfer(from, to, SocketAddr::new(address, 5000), 16 * MIB)?;
     }
     let resent = counted()? - before;

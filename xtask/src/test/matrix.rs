@@ -65,12 +65,16 @@ impl Nics {
     }
 }
 
+/// Two for each port of a wire.
+const NICS: u8 = 4;
+
 impl Case {
     /// The machine it is run in.
     pub(super) fn lab(self) -> NicLab {
         NicLab {
             nic: self.nic,
             kernel: self.kernel.parse().unwrap_or(Wanted::Current),
+            nics: NICS,
             nic_properties: self.properties.map(str::to_owned),
             ..NicLab::default()
         }

@@ -1,4 +1,4 @@
-//! Two NICs that a cable joins, each in a namespace of its own.
+//! NICs that cables join, those of each host in a namespace of its own.
 
 use std::process::Command;
 
@@ -6,7 +6,10 @@ use anyhow::{Context, Result};
 
 use crate::namespace::checked;
 use crate::veth::End;
-use crate::{DUT_V4, DUT_V6, HANG, Lab, Namespace, PEER_V4, PEER_V6, wait_until};
+use crate::{
+    A_V4, A_V6, B_V4, B_V6, DUT_V4, DUT_V6, HANG, Lab, Namespace, PEER_V4, PEER_V6, WireLab,
+    wait_until,
+};
 
 impl Lab {
     /// A lab of two NICs of this machine that are cabled to each other: `dut` becomes the device under test's, `peer`
@@ -25,6 +28,34 @@ impl Lab {
             end.up(v4, v6)?;
         }
         ends.iter().try_for_each(|(end, ..)| end.await_carrier())?;
+        Ok(lab)
+    }
+}
+
+impl WireLab {
+    /// A lab of four NICs of this machine, of which the first two are cabled to each other and so are the last two:
+    /// host `a`'s, both ports of the device under test, and host `b`'s. They keep their names and their offloads, and are
+    /// this machine's again when the lab goes.
+    ///
+    /// # Errors
+    /// As [`Lab::of_nics`].
+    pub fn of_nics([a, left, right, b]: [&str; 4]) -> Result<Self> {
+        let lab = Self::of([Namespace::new("a")?, Namespace::new("dut")?, Namespace::new("b")?]);
+        let hosts = [
+            (End { host: &lab.a, link: a }, A_V4, A_V6),
+            (End { host: &lab.b, link: b }, B_V4, B_V6),
+        ];
+        let ports = [left, right].map(|link| End { host: &lab.dut, link });
+        for (end, v4, v6) in hosts {
+            move_in(end)?;
+            end.up(v4, v6)?;
+        }
+        for port in ports {
+            move_in(port)?;
+            port.up_bare()?;
+        }
+        let ends = hosts.iter().map(|(end, ..)| end).chain(&ports);
+        ends.into_iter().try_for_each(|end| end.await_carrier())?;
         Ok(lab)
     }
 }
