@@ -9,9 +9,8 @@ use sluice_lab::{DUT_V4, Lab};
 
 use super::context::Context;
 use super::hosts::{Carrier, Hosts};
-use super::iperf;
-use super::latency;
 use super::scenario::{Better, Measure, Numbers, Scenario, State, VALUE, numbers};
+use super::{iperf, latency};
 
 /// All of them.
 pub(super) fn scenarios(context: &Context) -> Vec<Scenario> {
