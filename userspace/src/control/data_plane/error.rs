@@ -74,6 +74,15 @@ pub enum DataPlaneError {
         /// What the kernel said.
         errno: Errno,
     },
+    /// Zero-copy is demanded for a wire that could hand nothing on.
+    #[error(
+        "{iface}: its driver (virtio_net) drops what the XDP programs hand on out of frames that a NIC shares, ARP \
+         among it: set `zero_copy = \"auto\"` in both [[port]]"
+    )]
+    DropsShared {
+        /// The interface.
+        iface: String,
+    },
     /// The map of signs of life.
     #[error(transparent)]
     Heartbeat(#[from] HeartbeatError),

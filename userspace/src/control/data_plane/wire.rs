@@ -124,16 +124,27 @@ async fn mtus(config: &Config, setup: &Setup) -> Result<[u16; 2], DataPlaneError
 /// Why frames that both ports share are not to be shared with the NICs too, if one of their drivers cannot: it is
 /// both or none. What a kernel does not tell, binding finds out.
 async fn without_zero_copy(ports: &[Port]) -> Result<Option<String>, DataPlaneError> {
-    for port in ports {
-        let can = xdp_capabilities(&Nic::find(&port.iface).await?).await?;
+    for Port { iface, .. } in ports {
+        let nic = Nic::find(iface).await?;
+        let can = xdp_capabilities(&nic).await?;
         if can.reported && !can.zero_copy {
-            let iface = &port.iface;
             return Ok(Some(format!(
                 "the driver of {iface} has no zero-copy, and both ports share"
             )));
         }
+        if !nic.sends_shared() {
+            return handed_on_to(ports, iface).map(Some);
+        }
     }
     Ok(None)
+}
+
+/// Why there is no zero-copy where the driver of `iface` drops what is handed on to it out of shared frames.
+fn handed_on_to(ports: &[Port], iface: &str) -> Result<String, DataPlaneError> {
+    if ports.iter().any(|port| port.zero_copy == ZeroCopy::Always) {
+        return Err(DataPlaneError::DropsShared { iface: iface.to_owned() });
+    }
+    Ok(format!("the driver of {iface} drops what is handed on to it out of shared frames"))
 }
 
 fn heartbeats(maps: &[Maps]) -> Result<Vec<Arc<Heartbeat>>, DataPlaneError> {
@@ -227,6 +238,14 @@ mod tests {
         assert_eq!(mode(["auto", "always"], copy()), (ZeroCopy::Always, None), "which is refused");
         let (never, reason) = mode(["auto", "never"], None);
         assert_eq!((never, &*reason.unwrap()), (ZeroCopy::Never, "zero_copy = \"never\" for eth2"));
+    }
+
+    #[test]
+    fn a_wire_that_could_hand_nothing_on_has_no_zero_copy_and_none_may_be_demanded() {
+        let reason = handed_on_to(&ports(["auto", "never"]), "eth1").unwrap();
+        assert!(reason.contains("eth1 drops what is handed on"), "{reason}");
+        let refused = handed_on_to(&ports(["auto", "always"]), "eth1").unwrap_err();
+        assert!(refused.to_string().contains("set `zero_copy = \"auto\"`"), "{refused}");
     }
 
     #[test]

@@ -84,9 +84,21 @@ pub struct Nic {
     pub queues: u32,
     /// Identifier of the XDP program attached now; 0 is none.
     pub program: u32,
+    /// The bus its device is on, `pci` or `virtio`; none for a virtual interface, and before Linux 5.14.
+    pub bus: Option<String>,
 }
 
 impl Nic {
+    /// Whether its driver sends what XDP hands on to it out of frames that another NIC shares.
+    ///
+    /// Such packets are copied, with no room in front of them (`xdp_convert_zc_to_xdp_frame`, `net/core/xdp.c`).
+    /// virtio_net wants room for a header of its own, and drops them (`__virtnet_xdp_xmit_one`,
+    /// `drivers/net/virtio_net.c`).
+    #[must_use]
+    pub fn sends_shared(&self) -> bool {
+        self.bus.as_deref() != Some("virtio")
+    }
+
     /// Looks `iface` up.
     ///
     /// # Errors
@@ -101,6 +113,7 @@ impl Nic {
             up: link.header.flags.contains(LinkFlags::Up),
             queues: 1,
             program: 0,
+            bus: None,
         };
         for attribute in link.attributes {
             match attribute {
@@ -108,6 +121,7 @@ impl Nic {
                 LinkAttribute::Mtu(mtu) => nic.mtu = mtu,
                 LinkAttribute::NumRxQueues(queues) => nic.queues = queues,
                 LinkAttribute::Xdp(told) => nic.program = program(&told),
+                LinkAttribute::ParentDevBusName(bus) => nic.bus = Some(bus),
                 _ => {}
             }
         }

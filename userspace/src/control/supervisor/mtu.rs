@@ -100,7 +100,16 @@ mod tests {
     use super::*;
 
     fn nic(mtu: u32) -> Nic {
-        Nic { iface: "eth1".into(), index: 2, mac: [0; 6], mtu, up: true, queues: 1, program: 0 }
+        Nic {
+            iface: "eth1".into(),
+            index: 2,
+            mac: [0; 6],
+            mtu,
+            up: true,
+            queues: 1,
+            program: 0,
+            bus: None,
+        }
     }
 
     fn can(native: bool, multi_buffer: bool) -> XdpCapabilities {

@@ -87,7 +87,16 @@ mod tests {
     use super::*;
 
     fn nic(queues: u32) -> Nic {
-        Nic { iface: "eth1".into(), index: 2, mac: [0; 6], mtu: 1500, up: true, queues, program: 0 }
+        Nic {
+            iface: "eth1".into(),
+            index: 2,
+            mac: [0; 6],
+            mtu: 1500,
+            up: true,
+            queues,
+            program: 0,
+            bus: None,
+        }
     }
 
     #[test]
