@@ -8,6 +8,9 @@
 //!
 //! Attaching the program anew mends both. The first is known to have happened; of the second a carrier tells that was
 //! away meanwhile. Otherwise nobody looks, for an interface may count what its rings had no room for.
+//!
+//! In zero-copy mode the interface may count by the very rings that the driver never looks at, so that there silence is
+//! a sign as well, where packets came before.
 
 use std::time::Duration;
 
@@ -18,6 +21,9 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// Packets within the window that the interface counted and the program did not see: fewer could have
 /// been counted before the program's counters were read.
 const SUSPICIOUS: u64 = 16;
+/// How long nothing comes in zero-copy mode until that is a sign. Whoever talks says something in that time, if only to
+/// repeat it; where really nobody does, a reset of the link disturbs nobody.
+const SILENCE: Duration = Duration::from_secs(3);
 /// How often to try: what three attachments do not mend, more would not, and each resets the link.
 const MOST: u64 = 3;
 
@@ -40,13 +46,24 @@ pub(super) struct EmptyRings {
     /// What had been counted when the watch began, while there is one.
     window: Option<Counted>,
     attempts: u64,
+    /// Since when nothing has come, where that is a sign.
+    silent: Option<Duration>,
+    /// What the program had decided on when the data plane was last started.
+    seen: u64,
 }
 
 impl EmptyRings {
-    /// A data plane was started under an attached program.
-    pub(super) fn restarted(&mut self, now: Duration, counted: Counted) {
-        let carrier_changes = counted.interface.carrier_changes;
-        *self = Self { looked: now, carrier_changes, window: Some(counted), attempts: 0 };
+    /// A data plane was started under an attached program, with rings in zero-copy mode or not.
+    pub(super) fn restarted(&mut self, now: Duration, counted: Counted, zero_copy: bool) {
+        let was_busy = counted.program.saturating_sub(self.seen) >= SUSPICIOUS;
+        *self = Self {
+            looked: now,
+            carrier_changes: counted.interface.carrier_changes,
+            window: Some(counted),
+            attempts: 0,
+            silent: (zero_copy && was_busy).then_some(now),
+            seen: counted.program,
+        };
     }
 
     /// Whether it is time to look, so that `counted` is worth its system calls.
@@ -65,15 +82,18 @@ impl EmptyRings {
         // reason to begin again.
         if was_away && self.attempts < MOST {
             self.window = Some(counted);
+            self.silent = self.silent.map(|_| now);
             return false;
         }
         let Some(before) = self.window else { return false };
         if counted.program > before.program {
-            (self.window, self.attempts) = (None, 0);
+            (self.window, self.attempts, self.silent) = (None, 0, None);
             return false;
         }
         let received = counted.interface.received.saturating_sub(before.interface.received);
-        let unseen = received >= SUSPICIOUS;
+        let is_silent = |since: &mut Duration| now.saturating_sub(*since) >= SILENCE;
+        // Once: what is silent after that had nobody to hear.
+        let unseen = self.silent.take_if(is_silent).is_some() || received >= SUSPICIOUS;
         if unseen {
             self.attempts += 1;
             self.window = (self.attempts < MOST).then_some(counted);
@@ -97,7 +117,15 @@ mod tests {
 
     fn watching() -> EmptyRings {
         let mut rings = EmptyRings::default();
-        rings.restarted(Duration::ZERO, counted(100, 50));
+        rings.restarted(Duration::ZERO, counted(100, 50), false);
+        rings
+    }
+
+    /// In zero-copy mode, the data plane having been started for the second time.
+    fn listening(seen_before: u64) -> EmptyRings {
+        let mut rings = EmptyRings::default();
+        rings.restarted(Duration::ZERO, counted(0, 50), true);
+        rings.restarted(Duration::ZERO, counted(0, 50 + seen_before), true);
         rings
     }
 
@@ -148,6 +176,29 @@ mod tests {
         assert!(!rings.check(WINDOW, counted(100 + SUSPICIOUS - 1, 50)));
         assert!(rings.due(WINDOW * 2));
         assert!(rings.check(WINDOW * 2, counted(100 + SUSPICIOUS, 50)));
+    }
+
+    #[test]
+    fn silence_where_packets_came_before_asks_for_one_new_attachment_in_zero_copy_mode() {
+        let asked = |mut rings: EmptyRings| {
+            (1..20).filter(move |&n| rings.check(WINDOW * n, counted(0, 50 + SUSPICIOUS))).collect()
+        };
+        let at: Vec<u32> = asked(listening(SUSPICIOUS));
+        assert_eq!(at, [SILENCE.as_secs() as u32]);
+        let never: Vec<u32> = asked(listening(SUSPICIOUS - 1));
+        assert_eq!(never, [0; 0], "the wire was silent before");
+        let mut copying = EmptyRings::default();
+        copying.restarted(Duration::ZERO, counted(0, 50 + SUSPICIOUS), false);
+        assert_eq!(asked(copying), [0_u32; 0], "the driver has its own rings");
+    }
+
+    #[test]
+    fn silence_while_the_link_comes_back_is_none() {
+        let mut rings = listening(SUSPICIOUS);
+        assert!(!rings.check(WINDOW * 2, after(1, 0, 50 + SUSPICIOUS)));
+        assert!(!rings.check(WINDOW * 4, after(2, 0, 50 + SUSPICIOUS)));
+        assert!(!rings.check(WINDOW * 6, after(2, 0, 50 + SUSPICIOUS)));
+        assert!(rings.check(WINDOW * 7, after(2, 0, 50 + SUSPICIOUS)));
     }
 
     #[test]

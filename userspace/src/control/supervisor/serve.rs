@@ -200,8 +200,8 @@ impl Supervisor {
 
     /// Everything is open: attach, prepare what the mode needs, and let the workers go.
     async fn go(&mut self, opened: Opened) -> Result<(), SupervisorError> {
-        for (port, queues) in self.ports.iter().zip(&opened.ports) {
-            queues.iter().for_each(|queue| port.tell(queue));
+        for (port, queues) in self.ports.iter_mut().zip(&opened.ports) {
+            port.opened(queues);
         }
         self.join_ports().await?;
         if let (Some(diversion), [port]) = (&mut self.diversion, &mut *self.ports) {

@@ -42,6 +42,8 @@ pub(super) struct Served {
     attachment: Option<Attachment>,
     rings: EmptyRings,
     reattached: u64,
+    /// Whether the data plane's rings are in zero-copy mode.
+    zero_copy: bool,
     /// What the ring watch has for a clock.
     started: Instant,
 }
@@ -80,6 +82,7 @@ impl Served {
             attachment: None,
             rings: EmptyRings::default(),
             reattached: 0,
+            zero_copy: false,
             started: Instant::now(),
         })
     }
@@ -124,8 +127,14 @@ impl Served {
         [self.steering.xsk_map_fd(), self.steering.heartbeat_fd()]
     }
 
+    /// Its queues are open.
+    pub(super) fn opened(&mut self, queues: &[OpenedQueue]) {
+        self.zero_copy = queues.iter().any(|queue| queue.zero_copy);
+        queues.iter().for_each(|queue| self.tell(queue));
+    }
+
     /// Says how a queue was opened.
-    pub(super) fn tell(&self, opened: &OpenedQueue) {
+    fn tell(&self, opened: &OpenedQueue) {
         let copy = if opened.zero_copy { "zero-copy" } else { "copy" };
         let why = opened.reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
         let way = if opened.by_socket { "a packet socket" } else { "the transmit ring" };
@@ -167,7 +176,7 @@ impl Served {
         let index = self.index();
         if self.attachment.as_ref().is_some_and(|attachment| Some(attachment.index) == index) {
             if let Some(counted) = self.counted().await {
-                self.rings.restarted(self.started.elapsed(), counted);
+                self.rings.restarted(self.started.elapsed(), counted, self.zero_copy);
             }
             return Ok(false);
         }
@@ -238,8 +247,8 @@ impl Served {
             return Ok(false);
         }
         tracing::warn!(
-            "{}: the interface counts packets and the XDP program sees none since the data plane was \
-             started again or the link was away: attaching the program anew",
+            "{}: the XDP program sees no packets since the data plane was started again or the link was away: \
+             attaching it anew",
             self.iface()
         );
         self.reattached += 1;
