@@ -68,7 +68,7 @@ pub enum NicError {
 }
 
 /// An interface as routing knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Nic {
     /// Its name.
     pub iface: String,
@@ -108,12 +108,9 @@ impl Nic {
         let mut nic = Self {
             iface: iface.to_owned(),
             index: link.header.index,
-            mac: [0; 6],
-            mtu: 0,
             up: link.header.flags.contains(LinkFlags::Up),
             queues: 1,
-            program: 0,
-            bus: None,
+            ..Self::default()
         };
         for attribute in link.attributes {
             match attribute {

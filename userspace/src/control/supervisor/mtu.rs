@@ -100,16 +100,7 @@ mod tests {
     use super::*;
 
     fn nic(mtu: u32) -> Nic {
-        Nic {
-            iface: "eth1".into(),
-            index: 2,
-            mac: [0; 6],
-            mtu,
-            up: true,
-            queues: 1,
-            program: 0,
-            bus: None,
-        }
+        Nic { iface: "eth1".into(), mtu, ..Nic::default() }
     }
 
     fn can(native: bool, multi_buffer: bool) -> XdpCapabilities {

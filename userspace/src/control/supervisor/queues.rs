@@ -87,16 +87,7 @@ mod tests {
     use super::*;
 
     fn nic(queues: u32) -> Nic {
-        Nic {
-            iface: "eth1".into(),
-            index: 2,
-            mac: [0; 6],
-            mtu: 1500,
-            up: true,
-            queues,
-            program: 0,
-            bus: None,
-        }
+        Nic { iface: "eth1".into(), queues, ..Nic::default() }
     }
 
     #[test]
