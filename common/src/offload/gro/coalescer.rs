@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::mem;
 
-use super::express::{Glance, Lead, transport_checksum_holds};
+use super::express::{self, Glance, Lead, transport_checksum_holds};
 use super::spacing::Spacing;
 use super::table::Table;
 use super::wheel::Wheel;
@@ -76,19 +76,22 @@ pub struct Coalescer<H> {
     pub(super) held: usize,
     /// Pieces of the packets that are held.
     pub(super) pieces: usize,
+    /// Whether the express lane is open.
+    express: bool,
 }
 
-/// A train that is held.
+/// A train that is held. First what each packet that joins looks at.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Slot<H> {
-    pub(super) held: Held,
     /// What recognises the next packet.
     lead: Lead,
     packets: Vec<H>,
-    /// Packets beyond a gap, in the order in which they came. Only the profile `reorder` has any.
-    pub(super) early: Vec<Arrival<H>>,
+    pub(super) held: Held,
     /// When its first packet came.
     born: u64,
+    /// Packets beyond a gap, in the order in which they came. Only the profile `reorder` has any.
+    pub(super) early: Vec<Arrival<H>>,
     /// Whether it was to be held beyond a burst.
     pub(super) waits: bool,
 }
@@ -113,6 +116,7 @@ impl<H: Buffer> Coalescer<H> {
             aside: (0..if reorders { config.flows } else { 0 }).map(|_| aside()).collect(),
             held: 0,
             pieces: 0,
+            express: express::is_open(&config),
             config,
         }
     }
@@ -121,52 +125,38 @@ impl<H: Buffer> Coalescer<H> {
     /// came, after whatever is held of its flow.
     #[inline]
     pub fn push(&mut self, packet: H, now: u64, out: &mut impl Sink<H>) {
-        let in_one = packet.pieces() == 1;
-        let Some(glance) = Glance::of(packet.head(), &self.config).filter(|_| in_one) else {
+        let Some(glance) = self.glance(&packet) else {
             return self.push_super(packet, 0, now, out);
         };
-        if !transport_checksum_holds(packet.head(), self.config.rx_checksum) {
-            return self.push_super(packet, 0, now, out);
-        }
         let flow = glance.flow();
         let hash = self.table.hash(&flow);
-        let Some(slot) = self.table.find(hash, &flow) else {
-            return self.set_out(packet, &glance, (flow, hash), now, out);
+        let Some((slot, train)) = self.table.find_hash(hash) else {
+            let (held, lead) = (glance.held(), glance.lead());
+            return self.begin(packet, held, lead, (flow, hash), now, out);
         };
-        match self.table.train(slot).and_then(|train| train.next(&glance, &self.config)) {
-            Some((next, ids)) => self.ride(slot, packet, next.payload_len, ids, (hash, now)),
+        // Whose header is the train's is of its flow, too.
+        match train.next(&glance, &self.config) {
+            Some((next, ids)) => {
+                train.held.go_on(next.payload_len, ids);
+                train.packets.push(packet);
+                self.held += 1;
+                self.pieces += 1;
+                let due = due(self.config.hold, &mut self.spacing, hash, train.born, now);
+                train.waits |= due > now;
+                self.wheel.update(slot, now, due);
+            }
             None => self.push_super(packet, 0, now, out),
         }
     }
 
-    /// A packet that was recognised joins.
+    /// What there is to see of a packet that may take the express lane and whose checksum holds.
     #[inline]
-    fn ride(&mut self, slot: u32, packet: H, len: u16, ids: Ids, (hash, now): (u64, u64)) {
-        let Some(train) = self.table.train_mut(slot) else { return };
-        train.held.go_on(len, ids);
-        train.packets.push(packet);
-        self.held += 1;
-        self.pieces += 1;
-        let due = due(self.config.hold, &mut self.spacing, hash, train.born, now);
-        train.waits |= due > now;
-        self.wheel.update(slot, now, due);
-    }
-
-    /// A packet that may be followed by others starts a train.
-    #[inline]
-    fn set_out(
-        &mut self,
-        packet: H,
-        glance: &Glance,
-        lane: (FlowKey, u64),
-        now: u64,
-        out: &mut impl Sink<H>,
-    ) {
-        // Where a packet is a train that is full, the rules have a name for it.
-        if self.config.max_segments < 2 {
-            return self.push_super(packet, 0, now, out);
+    fn glance<'p>(&self, packet: &'p H) -> Option<Glance<'p>> {
+        if !self.express || packet.pieces() != 1 {
+            return None;
         }
-        self.begin(packet, glance.held(), glance.lead(), lane, now, out);
+        let glance = Glance::of(packet.head())?;
+        transport_checksum_holds(packet.head(), self.config.rx_checksum).then_some(glance)
     }
 
     /// Takes a packet that is a super-packet already, whose segments carry `segment_size` bytes (G20).
@@ -224,6 +214,7 @@ impl<H: Buffer> Coalescer<H> {
         let switched = GroConfig { enabled, udp, profile, rx_checksum, ..self.config };
         if switched != self.config {
             self.flush(FlushReason::Switched, out);
+            self.express = express::is_open(&switched);
             self.config = switched;
         }
     }
@@ -300,8 +291,8 @@ impl<H: Buffer> Coalescer<H> {
             due(self.config.hold, &mut self.spacing, hash, now, now);
             return self.emit_one(packet, &held, reason, out);
         }
-        let in_one = examined.pieces == 1;
-        let lead = if in_one { Lead::of(packet.head(), &self.config) } else { Lead::default() };
+        let leads = self.express && examined.pieces == 1;
+        let lead = if leads { Lead::of(packet.head()) } else { Lead::default() };
         if let Some(flow) = examined.flow {
             self.begin(packet, held, lead, (flow, hash), now, out);
         }
@@ -382,7 +373,7 @@ impl<H> Slot<H> {
 
     /// What is to be known of a packet that goes on where the train ends.
     #[inline]
-    fn next(&self, glance: &Glance, config: &GroConfig) -> Option<(Next, Ids)> {
+    fn next(&self, glance: &Glance<'_>, config: &GroConfig) -> Option<(Next, Ids)> {
         let next = self.lead.next(glance)?;
         rules::goes_on(&self.held, &next, config).map(|ids| (next, ids))
     }
@@ -400,6 +391,7 @@ pub(super) struct Arrival<H> {
 
 /// G25: when a train that began at `born` and got a packet at `now` is due; `now` itself says that it is
 /// not held beyond the burst.
+#[inline]
 fn due(hold: Hold, spacing: &mut Spacing, hash: u64, born: u64, now: u64) -> u64 {
     match hold {
         Hold::EndOfBurst => now,

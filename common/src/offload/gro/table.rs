@@ -27,12 +27,15 @@ pub(super) struct Table<T> {
     links: Links,
 }
 
+/// The hash and what stands first in the train share a cache line: a packet that joins reads no more of its entry than
+/// it has to.
 #[derive(Debug)]
+#[repr(C, align(64))]
 struct Entry<T> {
-    /// `None`: the slot is free.
-    flow: Option<FlowKey>,
     hash: u64,
     train: T,
+    /// `None`: the slot is free.
+    flow: Option<FlowKey>,
 }
 
 impl<T: Default> Table<T> {
@@ -40,7 +43,7 @@ impl<T: Default> Table<T> {
     pub(super) fn new(flows: usize, keys: [u64; 4]) -> Self {
         let flows = flows.clamp(1, MAX_FLOWS);
         let [a, b, c, d] = keys;
-        let entry = || Entry { flow: None, hash: 0, train: T::default() };
+        let entry = || Entry { hash: 0, train: T::default(), flow: None };
         Self {
             hasher: RandomState::with_seeds(a, b, c, d),
             // With half of it in use a hash table clears its graves in place and never grows.
@@ -69,6 +72,14 @@ impl<T> Table<T> {
     pub(super) fn find(&self, hash: u64, flow: &FlowKey) -> Option<u32> {
         let is_it = |slot: &u32| self.entries[*slot as usize].flow.as_ref() == Some(flow);
         self.index.find(hash, is_it).copied()
+    }
+
+    /// A train whose flow has this hash, most likely the only one with it. `None`: no flow that has it has a train.
+    #[inline]
+    pub(super) fn find_hash(&mut self, hash: u64) -> Option<(u32, &mut T)> {
+        let is_it = |slot: &u32| self.entries[*slot as usize].hash == hash;
+        let slot = *self.index.find(hash, is_it)?;
+        Some((slot, &mut self.entries[slot as usize].train))
     }
 
     /// The train that began first.
