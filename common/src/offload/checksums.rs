@@ -41,8 +41,10 @@ impl<H: Buffer> Train<H> {
     where
         H: AsMut<[u8]>,
     {
-        let covered = Covered::by(self).filter(|_| self.checksum() == Checksum::Partial);
-        let Some(covered) = covered else { return };
+        if self.checksum() != Checksum::Partial {
+            return;
+        }
+        let Some(covered) = Covered::by(self) else { return };
         for index in 0..self.packets.len() {
             let end = self.payload_end(self.packets[index].head());
             let packet = &mut self.packets[index];

@@ -119,7 +119,8 @@ impl<'p> Glance<'p> {
     /// The flow.
     #[inline]
     pub(super) fn flow(&self) -> FlowKey {
-        let ports = Ports { src: word(self.header, TRANSPORT), dst: word(self.header, TRANSPORT + 2) };
+        let ports =
+            Ports { src: word(self.header, TRANSPORT), dst: word(self.header, TRANSPORT + 2) };
         FlowKey::new(addresses(self.header), ports, Protocol::TCP)
     }
 

@@ -126,3 +126,25 @@ impl<T> Table<T> {
         Some(&mut entry.train)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Addresses, Ports, Protocol};
+
+    #[test]
+    fn g24_flows_of_one_hash_are_told_apart() {
+        let addresses = Addresses::V4 { src: [10, 0, 0, 1], dst: [10, 0, 0, 2] };
+        let [a, b] =
+            [1, 2].map(|src| FlowKey::new(addresses, Ports { src, dst: 80 }, Protocol::TCP));
+        let mut table = Table::<u8>::new(4, [0; 4]);
+        let slots = [a, b].map(|flow| table.insert(7, flow).map(|(slot, _)| slot).unwrap());
+        assert_eq!([table.find(7, &a), table.find(7, &b)], slots.map(Some));
+        assert!(table.find_hash(7).is_some_and(|(slot, _)| slots.contains(&slot)));
+        table.remove(slots[0]);
+        assert_eq!([table.find(7, &a), table.find(7, &b)], [None, Some(slots[1])]);
+        assert_eq!(table.find_hash(7).map(|(slot, _)| slot), Some(slots[1]));
+        table.remove(slots[1]);
+        assert!(table.find_hash(7).is_none());
+    }
+}

@@ -132,9 +132,10 @@ impl<'u, S: Stage, T: HostPort> Egress<'_, 'u, S, T> {
         let headers = &judged.headers;
         let mtu = judged.largest(self.way.mtu(to));
         let bounds = Bounds { mtu, translate: self.way.translate };
-        let flow = FlowKey::of(&judged.verdict.edit.headers(headers));
         let (announced, now) = (&mut self.way.announced, self.now);
-        let plan = Plan::of(&train, headers, bounds, || announced.get(&flow?, now));
+        let plan = Plan::of(&train, headers, bounds, || {
+            announced.get(&FlowKey::of(&judged.verdict.edit.headers(headers))?, now)
+        });
         if plan == Plan::TooLarge && !may_be_fragmented(&train, headers, mtu) {
             return self.answer(train, headers, mtu);
         }
