@@ -12,7 +12,7 @@ use crate::link::{Wanted, memory};
 use crate::pace::Pace;
 use crate::report::GenReport;
 use crate::traffic::Traffic;
-use crate::until::Until;
+use crate::until::{Bounds, Until};
 
 /// Packets made before the kernel is told of them. More amortise the system call better, and are older when they
 /// leave; in copy mode the kernel takes 32 at a time anyway.
@@ -27,10 +27,8 @@ const NAP: Duration = Duration::from_micros(50);
 pub struct Amount {
     /// Packets a second; `None`: as fast as it goes.
     pub rate: Option<u64>,
-    /// Packets in all.
-    pub count: Option<u64>,
-    /// Seconds.
-    pub seconds: Option<f64>,
+    /// How much in all.
+    pub bounds: Bounds,
 }
 
 /// Sends `traffic` through `queue` of an interface.
@@ -64,7 +62,7 @@ impl Generator<'_> {
     fn run(mut self, traffic: &mut Traffic, amount: Amount) -> Result<GenReport> {
         let begin = clock::now();
         let pace = Pace::new(begin, amount.rate);
-        let until = Until::new(amount.count, amount.seconds, begin);
+        let until = Until::new(amount.bounds, begin);
         let mut now = begin;
         while !until.is_over(self.sent, now) {
             self.port.complete(&mut self.pool);

@@ -41,7 +41,7 @@ pub fn generate(wanted: &Wanted, traffic: &mut Traffic, amount: Amount) -> Resul
     let len = traffic.write(0, &mut packet);
     let begin = clock::now();
     let pace = Pace::new(begin, amount.rate);
-    let until = Until::new(amount.count, amount.seconds, begin);
+    let until = Until::new(amount.bounds, begin);
     let (mut sent, mut now) = (0, begin);
     while !until.is_over(sent, now) {
         let wanted = pace.due(now).saturating_sub(sent).min(AT_ONCE);

@@ -37,7 +37,7 @@ pub fn pktgen(iface: &str, core: usize, load: &Load, amount: Amount) -> Result<G
     write(&thread, &format!("add_device {iface}"))?;
     let device = folder.join(iface);
     let told = settings(load, amount).iter().try_for_each(|line| write(&device, line));
-    let outcome = told.and_then(|()| start(&folder.join("pgctrl"), amount.seconds));
+    let outcome = told.and_then(|()| start(&folder.join("pgctrl"), amount.bounds.seconds));
     let said = fs::read_to_string(&device).unwrap_or_default();
     write(&thread, "rem_device_all")?;
     outcome?;
@@ -56,7 +56,7 @@ fn settings(load: &Load, amount: Amount) -> Vec<String> {
     let [to, from] = load.common.macs.map(written);
     let last_port = 40_000 + load.flows.clamp(1, 20_000) - 1;
     let mut lines = vec![
-        format!("count {}", amount.count.unwrap_or(0)),
+        format!("count {}", amount.bounds.count.unwrap_or(0)),
         format!("pkt_size {}", load.sizes[0]),
         format!("dst_mac {to}"),
         format!("src_mac {from}"),
@@ -111,6 +111,7 @@ mod tests {
 
     use super::*;
     use crate::template::{Common, Kind};
+    use crate::until::Bounds;
 
     fn load() -> Load {
         let common = Common {
@@ -124,7 +125,7 @@ mod tests {
 
     #[test]
     fn the_kernel_is_told_in_its_words() {
-        let amount = Amount { rate: Some(1000), count: Some(7), seconds: None };
+        let amount = Amount { rate: Some(1000), bounds: Bounds { count: Some(7), seconds: None } };
         let lines = settings(&load(), amount);
         for line in [
             "count 7",

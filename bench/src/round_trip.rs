@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 
 use crate::clock;
 use crate::report::{Latency, PingReport, times};
-use crate::until::{self, Until};
+use crate::until::{self, Bounds, Until};
 
 /// Bytes of the number that a request begins with.
 pub const LEAST: usize = 8;
@@ -31,7 +31,7 @@ pub struct Asking {
     /// An answer that takes longer is lost.
     pub patience: Duration,
     /// Requests, and seconds.
-    pub bounds: (Option<u64>, Option<f64>),
+    pub bounds: Bounds,
 }
 
 /// Asks, one request at a time, and measures.
@@ -49,7 +49,7 @@ pub fn ask(asking: &Asking) -> Result<PingReport> {
     socket.connect(asking.to).with_context(|| format!("no way to {}", asking.to))?;
     let mut asker = Asker { socket, buffer: vec![0; asking.size], times: times(), lost: 0 };
     let begin = clock::now();
-    let until = Until::new(asking.bounds.0, asking.bounds.1, begin);
+    let until = Until::new(asking.bounds, begin);
     let (mut sent, mut due) = (0, begin);
     while !until.is_over(sent, clock::now()) {
         pause_until(due);
@@ -155,7 +155,7 @@ mod tests {
             size: 64,
             interval: Duration::ZERO,
             patience: Duration::from_secs(10),
-            bounds: (Some(count), None),
+            bounds: Bounds { count: Some(count), seconds: None },
         }
     }
 

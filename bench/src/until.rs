@@ -21,7 +21,16 @@ pub fn told() -> bool {
     TOLD.load(Ordering::Acquire)
 }
 
-/// The bounds of a run.
+/// How much of a run is wanted; nothing by default: until it is told to stop.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Bounds {
+    /// Packets.
+    pub count: Option<u64>,
+    /// Seconds.
+    pub seconds: Option<f64>,
+}
+
+/// The end of a run that has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Until {
     /// Packets.
@@ -31,11 +40,11 @@ pub struct Until {
 }
 
 impl Until {
-    /// After `count` packets, or `seconds` after `begin`.
+    /// Of one that began at `begin`.
     #[must_use]
-    pub fn new(count: Option<u64>, seconds: Option<f64>, begin: u64) -> Self {
+    pub fn new(bounds: Bounds, begin: u64) -> Self {
         let after = |seconds| begin.saturating_add(nanoseconds(seconds));
-        Self { count, end: seconds.map(after) }
+        Self { count: bounds.count, end: bounds.seconds.map(after) }
     }
 
     /// How many packets of `wanted` may still follow the first `done`, at `now`.
@@ -72,12 +81,12 @@ mod tests {
 
     #[test]
     fn packets_and_time_bound_a_run() {
-        let until = Until::new(Some(100), Some(1.5), 7);
+        let until = Until::new(Bounds { count: Some(100), seconds: Some(1.5) }, 7);
         assert_eq!(until.allows(64, 0, 7), 64);
         assert_eq!(until.allows(64, 90, 7), 10);
         assert_eq!(until.allows(64, 100, 7), 0);
         assert_eq!(until.allows(64, 0, 1_500_000_006), 64);
         assert_eq!(until.allows(64, 0, 1_500_000_007), 0);
-        assert!(!Until::new(None, None, 0).is_over(u64::MAX, u64::MAX));
+        assert!(!Until::new(Bounds::default(), 0).is_over(u64::MAX, u64::MAX));
     }
 }

@@ -10,7 +10,7 @@ use super::{Loop, Plan, Scenario, feed};
 use crate::clock;
 use crate::link::{Steered, pin};
 use crate::report::RawReport;
-use crate::until::{Until, told};
+use crate::until::{Bounds, Until, told};
 
 /// What is known of the socket.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ fn count(
 
 fn turns(seconds: f64, looped: &mut impl Loop, beat: Option<&Beat>) -> Result<Counted> {
     let begin = clock::now();
-    let until = Until::new(None, Some(seconds), begin);
+    let until = Until::new(Bounds { seconds: Some(seconds), count: None }, begin);
     let (mut counted, mut now) = (Counted::default(), begin);
     while !until.is_over(counted.packets, now) {
         if let Some(beat) = beat {

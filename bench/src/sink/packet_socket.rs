@@ -16,7 +16,7 @@ use crate::clock;
 use crate::link::link_address;
 use crate::report::SinkReport;
 use crate::tally::Tally;
-use crate::until::Until;
+use crate::until::{Bounds, Until};
 
 /// Room for packets not read yet, in bytes: more than a second of what such a socket can read.
 const ROOM: usize = 256 << 20;
@@ -33,22 +33,18 @@ const PACKET_OUTGOING: u8 = 4;
 ///
 /// # Errors
 /// Where the socket cannot be opened, or the interface goes away.
-pub fn count(
-    iface: &str,
-    bounds: (Option<u64>, Option<f64>),
-    ready: impl FnOnce(),
-) -> Result<SinkReport> {
+pub fn count(iface: &str, bounds: Bounds, ready: impl FnOnce()) -> Result<SinkReport> {
     let socket = open(iface)?;
     ready();
     let mut tally = Tally::default();
     let mut buffer = vec![0; 1 << 16];
     let begin = clock::now();
-    let until = Until::new(bounds.0, bounds.1, begin);
+    let until = Until::new(bounds, begin);
     while !until.is_over(tally.packets(), clock::now()) {
         note_next(&socket, &mut buffer, MsgFlags::empty(), &mut tally)?;
     }
     // What waits in the socket has come before the end.
-    let rest = Until::new(bounds.0, Some(REST), clock::now());
+    let rest = Until::new(Bounds { seconds: Some(REST), ..bounds }, clock::now());
     while !rest.is_reached(tally.packets(), clock::now())
         && note_next(&socket, &mut buffer, MsgFlags::MSG_DONTWAIT, &mut tally)?
     {}

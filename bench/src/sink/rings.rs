@@ -12,7 +12,7 @@ use crate::clock;
 use crate::link::{RING, Steered, Taken, Wanted, memory};
 use crate::report::SinkReport;
 use crate::tally::Tally;
-use crate::until::Until;
+use crate::until::{Bounds, Until};
 
 /// Packets taken from a queue before it is the next one's turn.
 const BURST: usize = 64;
@@ -28,7 +28,7 @@ pub fn count(
     wanted: &Wanted,
     queues: &[u32],
     taken: Taken,
-    bounds: (Option<u64>, Option<f64>),
+    bounds: Bounds,
     ready: impl FnOnce(),
 ) -> Result<SinkReport> {
     let memories = memory(queues.len())?;
@@ -43,7 +43,7 @@ pub fn count(
     steered.attach(wanted)?;
     ready();
     let mut tally = Tally::default();
-    let until = Until::new(bounds.0, bounds.1, begin);
+    let until = Until::new(bounds, begin);
     let mut now = begin;
     while !until.is_over(tally.packets(), now) {
         let mut taken = 0;

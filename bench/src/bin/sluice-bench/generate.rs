@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use sluice_bench::generate::{Amount, generate};
-use sluice_bench::link::{benchmark_addresses, mac, parse_mac, pin};
+use sluice_bench::link::{benchmark_addresses, mac, parse_mac};
 use sluice_bench::live;
 use sluice_bench::pktgen::pktgen;
 use sluice_bench::template::{Common, Kind};
 use sluice_bench::traffic::{IMIX, Load, Traffic};
 use sluice_common::wire::ethernet::Mac;
 
-use super::interface::{Interface, seconds};
+use super::interface::Interface;
+use super::span::Span;
 
 /// Generate load, out of one queue of an interface.
 ///
@@ -53,12 +54,8 @@ pub(super) struct Args {
     /// Packets a second; as fast as it goes without.
     #[arg(long, value_name = "PACKETS", value_parser = clap::value_parser!(u64).range(1..))]
     rate: Option<u64>,
-    /// Packets in all.
-    #[arg(long)]
-    count: Option<u64>,
-    /// How long.
-    #[arg(long, value_parser = seconds)]
-    seconds: Option<f64>,
+    #[command(flatten)]
+    span: Span,
     /// Destination address; else one for benchmarks.
     #[arg(long, value_name = "ADDRESS")]
     to: Option<IpAddr>,
@@ -74,9 +71,6 @@ pub(super) struct Args {
     /// The queue to send through.
     #[arg(long, default_value = "0")]
     queue: u32,
-    /// The core to run on.
-    #[arg(long)]
-    core: Option<usize>,
     /// Have the kernel repeat the first packet (Linux 5.18): the fastest, and no two packets differ.
     #[arg(long, conflicts_with = "pktgen")]
     live_frames: bool,
@@ -95,13 +89,12 @@ enum Protocol {
 }
 
 pub(super) fn execute(args: &Args) -> Result<()> {
-    args.core.map_or(Ok(()), pin)?;
+    args.span.pin()?;
     let wanted = args.interface.wanted();
-    let Args { rate, count, seconds, .. } = *args;
-    let amount = Amount { rate, count, seconds };
+    let amount = Amount { rate: args.rate, bounds: args.span.bounds() };
     let report = if args.pktgen {
         ensure!(args.kind == Protocol::Udp, "--pktgen: pktgen knows only --kind udp");
-        pktgen(&wanted.iface, args.core.unwrap_or(0), &args.load()?, amount)?
+        pktgen(&wanted.iface, args.span.core(), &args.load()?, amount)?
     } else if args.live_frames {
         live::generate(&wanted, &mut args.traffic()?, amount)?
     } else {

@@ -52,22 +52,3 @@ impl Interface {
         Wanted { iface: self.iface.clone(), xdp, zero_copy }
     }
 }
-
-/// A number of seconds.
-pub(super) fn seconds(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|seconds| (0.001..=1e6).contains(seconds));
-    number.ok_or_else(|| "seconds, from 0.001 to a million".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn seconds_may_have_a_fraction() {
-        assert_eq!(seconds("0.25"), Ok(0.25));
-        for bad in ["", "0", "-1", "NaN", "inf", "1e7", "1s"] {
-            assert!(seconds(bad).is_err(), "{bad}");
-        }
-    }
-}

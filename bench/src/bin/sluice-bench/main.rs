@@ -9,6 +9,7 @@ mod interface;
 mod ping;
 mod raw;
 mod sink;
+mod span;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

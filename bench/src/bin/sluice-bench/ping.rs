@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
-use sluice_bench::link::pin;
 use sluice_bench::round_trip::{Asking, ask};
 
-use super::interface::seconds;
+use super::span::Span;
 
 /// Measure how long datagrams take to `sluice-bench echo` and back, one at a time.
 ///
@@ -29,28 +28,21 @@ pub(super) struct Args {
     /// How long to wait for an answer, in milliseconds.
     #[arg(long, value_name = "MILLISECONDS", default_value = "1000")]
     patience: u64,
-    /// Stop after so many requests.
-    #[arg(long)]
-    count: Option<u64>,
-    /// Stop after so long.
-    #[arg(long, value_parser = seconds)]
-    seconds: Option<f64>,
-    /// The core to run on.
-    #[arg(long)]
-    core: Option<usize>,
+    #[command(flatten)]
+    span: Span,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn execute(args: &Args) -> Result<()> {
-    args.core.map_or(Ok(()), pin)?;
+    args.span.pin()?;
     let report = ask(&Asking {
         to: args.to,
         size: args.size,
         interval: Duration::from_micros(args.interval),
         patience: Duration::from_millis(args.patience),
-        bounds: (args.count, args.seconds),
+        bounds: args.span.bounds(),
     })?;
     super::print(&report, args.json)
 }

@@ -4,7 +4,8 @@ use anyhow::Result;
 use clap::ValueEnum;
 use sluice_bench::raw::{self, Plan};
 
-use super::interface::{Interface, seconds};
+use super::interface::Interface;
+use super::span::seconds;
 
 /// Measure the bare AF_XDP path: packets a second through queue 0, and nothing done with them.
 ///

@@ -1,10 +1,11 @@
 //! `sluice-bench sink`.
 
 use anyhow::{Result, ensure};
-use sluice_bench::link::{Taken, pin, queues};
+use sluice_bench::link::{Taken, queues};
 use sluice_bench::sink::{count_on_packet_socket, count_on_rings};
 
-use super::interface::{Interface, seconds};
+use super::interface::Interface;
+use super::span::Span;
 
 /// Count what arrives at an interface: packets, loss, reordering, repetition, latency.
 ///
@@ -32,24 +33,17 @@ pub(super) struct Args {
     /// Use a packet socket instead of AF_XDP: slower, sees every packet, and needs no XDP.
     #[arg(long)]
     packet_socket: bool,
-    /// Stop after so many packets.
-    #[arg(long)]
-    count: Option<u64>,
-    /// Stop after so long.
-    #[arg(long, value_parser = seconds)]
-    seconds: Option<f64>,
-    /// The core to run on.
-    #[arg(long)]
-    core: Option<usize>,
+    #[command(flatten)]
+    span: Span,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn execute(args: &Args) -> Result<()> {
-    args.core.map_or(Ok(()), pin)?;
+    args.span.pin()?;
     let wanted = args.interface.wanted();
-    let bounds = (args.count, args.seconds);
+    let bounds = args.span.bounds();
     let ready = || eprintln!("counting on {}", wanted.iface);
     let report = if args.packet_socket {
         count_on_packet_socket(&wanted.iface, bounds, ready)?
