@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::mem;
 
-use super::express::{self, Glance, Lead, transport_checksum_holds};
+use super::express::{self, Glance, Ip, Lead, V4, V6, Version};
 use super::spacing::Spacing;
 use super::table::Table;
 use super::wheel::Wheel;
@@ -125,9 +125,23 @@ impl<H: Buffer> Coalescer<H> {
     /// came, after whatever is held of its flow.
     #[inline]
     pub fn push(&mut self, packet: H, now: u64, out: &mut impl Sink<H>) {
-        let Some(glance) = self.glance(&packet) else {
+        let looked_at = self.express && packet.pieces() == 1;
+        match Version::of(packet.head()).filter(|_| looked_at) {
+            Some(Version::V4) => self.push_over::<V4>(packet, now, out),
+            Some(Version::V6) => self.push_over::<V6>(packet, now, out),
+            None => self.push_super(packet, 0, now, out),
+        }
+    }
+
+    /// Takes a packet that may take the express lane over this version of IP.
+    #[inline]
+    fn push_over<I: Ip>(&mut self, packet: H, now: u64, out: &mut impl Sink<H>) {
+        let Some(glance) = Glance::<I>::of(packet.head()) else {
             return self.push_super(packet, 0, now, out);
         };
+        if !glance.checksum_holds(packet.head(), self.config.rx_checksum) {
+            return self.push_super(packet, 0, now, out);
+        }
         let flow = glance.flow();
         let hash = self.table.hash(&flow);
         let Some((slot, train)) = self.table.find_hash(hash) else {
@@ -147,16 +161,6 @@ impl<H: Buffer> Coalescer<H> {
             }
             None => self.push_super(packet, 0, now, out),
         }
-    }
-
-    /// What there is to see of a packet that may take the express lane and whose checksum holds.
-    #[inline]
-    fn glance<'p>(&self, packet: &'p H) -> Option<Glance<'p>> {
-        if !self.express || packet.pieces() != 1 {
-            return None;
-        }
-        let glance = Glance::of(packet.head())?;
-        transport_checksum_holds(packet.head(), self.config.rx_checksum).then_some(glance)
     }
 
     /// Takes a packet that is a super-packet already, whose segments carry `segment_size` bytes (G20).
@@ -298,8 +302,8 @@ impl<H: Buffer> Coalescer<H> {
         }
     }
 
-    /// Holds a train of one, which is open.
-    #[inline]
+    /// Holds a train of one, which is open. What it is given is made where it is kept: as a call it would copy all of it.
+    #[inline(always)]
     fn begin(
         &mut self,
         packet: H,
@@ -373,7 +377,7 @@ impl<H> Slot<H> {
 
     /// What is to be known of a packet that goes on where the train ends.
     #[inline]
-    fn next(&self, glance: &Glance<'_>, config: &GroConfig) -> Option<(Next, Ids)> {
+    fn next(&self, glance: &Glance<'_, impl Ip>, config: &GroConfig) -> Option<(Next, Ids)> {
         let next = self.lead.next(glance)?;
         rules::goes_on(&self.held, &next, config).map(|ids| (next, ids))
     }

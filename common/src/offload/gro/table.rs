@@ -1,6 +1,7 @@
 //! The bounded flow table (G24): a keyed hash to the slot of each flow's train, and their order by age.
 
 use alloc::vec::Vec;
+use core::hash::{BuildHasher, Hash, Hasher};
 
 use ahash::RandomState;
 use hashbrown::HashTable;
@@ -57,9 +58,12 @@ impl<T: Default> Table<T> {
 }
 
 impl<T> Table<T> {
-    #[inline]
+    #[expect(clippy::manual_hash_one, reason = "it is a call, which takes the flow from memory")]
+    #[inline(always)]
     pub(super) fn hash(&self, flow: &FlowKey) -> u64 {
-        self.hasher.hash_one(flow)
+        let mut hasher = self.hasher.build_hasher();
+        flow.hash(&mut hasher);
+        hasher.finish()
     }
 
     #[inline]

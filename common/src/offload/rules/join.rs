@@ -41,7 +41,7 @@ pub(in crate::offload) fn join(
     }
     let (count, profile) = (held.shape.gso_segs, config.profile);
     let may_be_fixed = profile != Profile::Linux612 || train.dont_fragment();
-    let inner = series(held.ids.inner, &train, &next, count, may_be_fixed);
+    let inner = series(held.ids.inner, train.id().zip(next.id()), count, may_be_fixed);
     let outer = around.map_or(Some(Series::Open), |outer| outer.series(held, profile));
     inner.zip(outer).map(|(inner, outer)| Ids { inner, outer }).ok_or(FlushReason::IpId)
 }
@@ -53,7 +53,7 @@ pub(in crate::offload) struct Next {
     pub(in crate::offload) seq: u32,
     pub(in crate::offload) payload_len: u16,
     /// IPv4 identifications: the first packet's and this one's.
-    pub(in crate::offload) ids: [u16; 2],
+    pub(in crate::offload) ids: Option<(u16, u16)>,
     pub(in crate::offload) dont_fragment: bool,
 }
 
@@ -72,8 +72,7 @@ pub(in crate::offload) fn goes_on(held: &Held, next: &Next, config: &GroConfig) 
         return None;
     }
     let may_be_fixed = config.profile != Profile::Linux612 || next.dont_fragment;
-    let [first, id] = next.ids;
-    let inner = series_of(held.ids.inner, first, id, shape.gso_segs, may_be_fixed)?;
+    let inner = series(held.ids.inner, next.ids, shape.gso_segs, may_be_fixed)?;
     Some(Ids { inner, outer: Series::Open })
 }
 
@@ -108,7 +107,12 @@ impl<'a> Around<'a> {
         if dont_fragment && profile == Profile::Linux612 {
             return Some(Series::Open);
         }
-        series(held.ids.outer, &self.train, &self.next, held.shape.gso_segs, dont_fragment)
+        series(
+            held.ids.outer,
+            self.train.id().zip(self.next.id()),
+            held.shape.gso_segs,
+            dont_fragment,
+        )
     }
 }
 
@@ -177,29 +181,16 @@ fn misfit(held: &Held, packet: &Examined, config: &GroConfig) -> Option<FlushRea
     }
 }
 
-/// G16: how the identifications of a train of `count` go on; `None`: they do not.
+/// G16: how the identifications of a train of `count` go on with these, the first packet's and the next one's; `None`: they
+/// do not.
 #[inline]
 fn series(
     so_far: Series,
-    train: &Side<'_>,
-    next: &Side<'_>,
+    ids: Option<(u16, u16)>,
     count: u16,
     may_be_fixed: bool,
 ) -> Option<Series> {
-    let (Some(first), Some(id)) = (train.id(), next.id()) else {
-        return Some(Series::Open);
-    };
-    series_of(so_far, first, id, count, may_be_fixed)
-}
-
-#[inline]
-fn series_of(
-    so_far: Series,
-    first: u16,
-    id: u16,
-    count: u16,
-    may_be_fixed: bool,
-) -> Option<Series> {
+    let Some((first, id)) = ids else { return Some(Series::Open) };
     match (so_far, id.wrapping_sub(first)) {
         (Series::Open, 0) if may_be_fixed => Some(Series::Fixed),
         (Series::Fixed, 0) => Some(Series::Fixed),
