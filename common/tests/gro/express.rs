@@ -64,27 +64,48 @@ proptest! {
     #[test]
     fn a_byte_that_differs_makes_the_difference_it_makes_by_the_rules(
         config in config(),
-        first in first(),
+        first in prop::sample::select(firsts()),
         at in 0_usize..90,
         flip in 1_u8..,
         mends: bool,
     ) {
-        let mut built: Vec<_> = in_order(&first).take(3).map(|packet| packet.build()).collect();
-        let third = &mut built[2];
-        let at = at % third.len();
-        third[at] ^= flip;
-        if mends {
-            mend(third);
-        }
-        express(&built.into_iter().map(Event::Packet).collect::<Vec<_>>(), config);
+        express(&but_for(&first, at, flip, mends), config);
     }
 }
 
-/// The first packet of a stream that can be recognised, with options or without.
-fn first() -> impl Strategy<Value = Packet> {
+/// The same for each bit, where nothing but the rules about headers keeps packets apart: chance would leave some out.
+#[test]
+fn every_bit_that_differs_makes_the_difference_it_makes_by_the_rules() {
+    let each = |first: &Packet, rx_checksum, mends| {
+        let bits = first.build().len() - first.payload.len();
+        for bit in 0..8 * bits {
+            let events = but_for(first, bit / 8, 1 << (bit % 8), mends);
+            express(&events, GroConfig { rx_checksum, ..GroConfig::default() });
+        }
+    };
+    for first in firsts() {
+        each(&first, RxChecksum::Trust, false);
+        each(&first, RxChecksum::Verify, true);
+    }
+}
+
+/// First packets of streams that can be recognised, with options and without.
+fn firsts() -> Vec<Packet> {
     let stamped = [Packet::tcp4(), Packet::tcp6()];
     let plain = stamped.clone().map(|packet| Packet { options: Vec::new(), ..packet });
-    prop::sample::select([stamped, plain].concat())
+    [stamped, plain].concat()
+}
+
+/// Three packets, the last of which is the next one but for `flip` in its byte `at`.
+fn but_for(first: &Packet, at: usize, flip: u8, mends: bool) -> Vec<Event> {
+    let mut built: Vec<_> = in_order(first).take(3).map(|packet| packet.build()).collect();
+    let third = &mut built[2];
+    let at = at % third.len();
+    third[at] ^= flip;
+    if mends {
+        mend(third);
+    }
+    built.into_iter().map(Event::Packet).collect()
 }
 
 /// It and those that follow it.
@@ -95,14 +116,17 @@ fn in_order(first: &Packet) -> impl Iterator<Item = Packet> {
 /// Makes the checksums right again, so that they are not what tells.
 fn mend(packet: &mut [u8]) {
     let is_ipv6 = packet[12..14] == [0x86, 0xdd];
-    let [addresses, transport] = if is_ipv6 { [22, 54] } else { [26, 34] };
+    let ip = if is_ipv6 { [22, 54] } else { [26, 34] };
     if !is_ipv6 {
         put(packet, 24, |packet| naive(&packet[14..34]));
     }
-    put(packet, transport + 16, |packet| {
-        let len = packet.len() - transport;
-        naive(&packet[addresses..]) + Sum::of(6) + Sum::of(len as u16)
-    });
+    put(packet, ip[1] + 16, |packet| covered(packet, ip));
+}
+
+/// The sum of all that the TCP checksum of a packet covers, whose addresses and TCP header begin there.
+fn covered(packet: &[u8], [addresses, transport]: [usize; 2]) -> Sum {
+    let len = packet.len() - transport;
+    naive(&packet[addresses..]) + Sum::of(6) + Sum::of(len as u16)
 }
 
 /// Puts the checksum of what `total` sums at `at`.
@@ -120,11 +144,7 @@ fn a_checksum_that_is_complete_and_partial_is_what_the_rules_say() {
     packets[1].checksum = Field::Partial;
     let mut built: Vec<_> = packets.iter().map(Packet::build).collect();
     let chance = &mut built[1];
-    let len = chance.len() as u16 - 34;
-    let mut total = naive(&chance[26..]);
-    for word in [6, len] {
-        total += Sum::of(word);
-    }
+    let total = covered(chance, [26, 34]);
     let at = chance.len() - 2;
     let word = u16::from_be_bytes([chance[at], chance[at + 1]]);
     let mended = Sum::of(word) + Sum::of(total.checksum());
